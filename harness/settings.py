@@ -1,0 +1,201 @@
+"""What a person can set, and where it comes from.
+
+Later wins: defaults, the user's own file (`$XDG_CONFIG_HOME/harness/config.toml`), the project's `harness.toml`,
+the environment, flags. The project's file lies where an agent's repository could bring its own, so for the sandbox
+it may only narrow what the others allow. The API key is read from the environment by the model adapter alone and is
+not a setting, so that no dump of settings can show it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import ContractError
+
+SandboxMode = Literal["project", "off"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSettings(_Section):
+    """Which endpoint and models answer."""
+
+    name: str = ""
+    """Model name; `OPENAI_MODEL`."""
+    base_url: str = "https://api.openai.com/v1"
+    """Any Chat Completions endpoint; `OPENAI_BASE_URL`."""
+    roles: dict[Literal["initializer", "coder", "verifier"], str] = Field(default_factory=dict)
+    """Model names that differ by role."""
+    temperature: float | None = None
+    """None leaves it to the endpoint."""
+    max_output_tokens: int | None = None
+    context_tokens: int = 128_000
+    """The model's window; older tool results are condensed near it."""
+    call_seconds: float = 600.0
+    """Overall time limit of one call, retries not included."""
+    max_retries: int = 5
+    retry_after_seconds: float = 60.0
+    """The longest Retry-After that is waited for; a longer one is a safe stop."""
+    usd_per_million_input: float = 0.0
+    usd_per_million_cached: float = 0.0
+    usd_per_million_output: float = 0.0
+
+
+class LimitSettings(_Section):
+    """When a session, a feature or the thread stops. 0 means no limit."""
+
+    session_turns: int = 80
+    session_minutes: float = 60.0
+    repairs: int = 2
+    """Failed verdicts mended in the same context before a fresh session starts."""
+    sessions: int = 3
+    """Fresh sessions before a feature is parked."""
+    thread_tokens: int = 0
+    thread_usd: float = 0.0
+    thread_minutes: float = 0.0
+
+
+class AppSettings(_Section):
+    """How the application is started, where it is not `init.sh`."""
+
+    server: bool = True
+    """False: the project has no server."""
+    prepare: str = "./init.sh prepare"
+    serve: str = "./init.sh serve"
+    reset: str = ""
+    """Empties the data; empty: the instance is restarted with a new data directory."""
+    ready_path: str = "/"
+    """Path that answers when the application is up."""
+    start_seconds: float = 30.0
+    prepare_seconds: float = 600.0
+
+
+class GateSettings(_Section):
+    """The project's own lint and tests, which must pass before a commit."""
+
+    commands: list[str] = Field(default_factory=list)
+    seconds: float = 600.0
+
+
+class SandboxSettings(_Section):
+    """What code of the project may do."""
+
+    mode: SandboxMode = "project"
+    """`off` is accepted from the command line only."""
+    prepare_network: bool = False
+    """Whether `init.sh prepare` may reach the network."""
+    command_seconds: float = 120.0
+    memory_mb: int = 6144
+    output_bytes: int = 200_000
+
+
+class VerifySettings(_Section):
+    """How checks are replayed."""
+
+    regress_seconds: float = 120.0
+    wait_seconds: float = 5.0
+    """How long a condition is waited for."""
+    hold_seconds: float = 0.15
+    """How long a group of expectations must go on holding."""
+    chromium: str = ""
+    """Executable; empty: found on PATH."""
+    workers: int = 0
+    """Pages replaying at once; 0: cores + 1."""
+
+
+class MemorySettings(_Section):
+    """Where records are indexed."""
+
+    uri: str = ""
+    """Milvus; empty: Milvus Lite beside the records. `MILVUS_URI`."""
+    embedding_model: str = "sentence-transformers/all-MiniLM-L6-v2"
+    """`EMBEDDING_MODEL`: a hub name or a directory."""
+
+
+class Settings(_Section):
+    """All of it."""
+
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    app: AppSettings = Field(default_factory=AppSettings)
+    gate: GateSettings = Field(default_factory=GateSettings)
+    sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
+    verify: VerifySettings = Field(default_factory=VerifySettings)
+    memory: MemorySettings = Field(default_factory=MemorySettings)
+
+
+ENVIRONMENT = {
+    "OPENAI_MODEL": ("model", "name"),
+    "OPENAI_BASE_URL": ("model", "base_url"),
+    "MILVUS_URI": ("memory", "uri"),
+    "EMBEDDING_MODEL": ("memory", "embedding_model"),
+}
+
+
+def load_settings(project_dir: Path | None = None, flags: dict[str, Any] | None = None) -> Settings:
+    """Merge all sources into one frozen value.
+
+    Args:
+        project_dir: where `harness.toml` may lie; None: no project.
+        flags: nested values from the command line, `{"sandbox": {"mode": "off"}}`.
+
+    Raises: ContractError: a file is not TOML or holds an unknown or wrong setting; the user mends that file.
+    """
+    user = _read_toml(user_config_path())
+    project = _read_toml(project_dir / "harness.toml") if project_dir else {}
+    narrowed = _narrow_sandbox(project, user)
+    environment: dict[str, Any] = {}
+    for variable, (section, key) in ENVIRONMENT.items():
+        if value := os.environ.get(variable):
+            environment.setdefault(section, {})[key] = value
+    try:
+        return Settings.model_validate(_merge(user, narrowed, environment, flags or {}))
+    except ValidationError as exc:
+        lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:5])
+        sources = ", ".join(str(p) for p in (user_config_path(), (project_dir or Path()) / "harness.toml") if p.exists())
+        raise ContractError(
+            f"A setting is not understood: {lines}", f"Mend it in {sources or 'the environment'}."
+        ) from exc
+
+
+def user_config_path() -> Path:
+    """The user's own settings file, outside every project."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "harness" / "config.toml"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
+        raise ContractError(f"{path} cannot be read: {exc}", "Mend or move the file; it was left as it is.") from exc
+
+
+def _narrow_sandbox(project: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
+    """Drop what the repository's file would widen: the mode, network, and limits above the user's."""
+    allowed = SandboxSettings.model_validate({**user.get("sandbox", {})}) if user.get("sandbox") else SandboxSettings()
+    asked = dict(project.get("sandbox", {}))
+    asked.pop("mode", None)
+    if asked.get("prepare_network") and not allowed.prepare_network:
+        asked.pop("prepare_network")
+    for key in ("command_seconds", "memory_mb", "output_bytes"):
+        if isinstance(asked.get(key), int | float):
+            asked[key] = min(asked[key], getattr(allowed, key))
+    return {**project, "sandbox": asked} if "sandbox" in project else project
+
+
+def _merge(*layers: dict[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = merged.get(key)
+            merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
