@@ -1,0 +1,1 @@
+"""What the coder can do, one file per group of tools."""
