@@ -81,7 +81,7 @@ class ShellError(AdapterError):
     """The harness's own sandbox or process handling failed; never a command of the model's."""
 
 
-class StopRun(Exception):  # noqa: N818 - not an error: the name says why a run ended
+class StopRun(Exception):
     """A run ends, and this is why. The class name is the `exit_status`."""
 
     exit_code = 1
@@ -124,9 +124,9 @@ class Interrupted(StopRun):
     exit_code = 130
 
 
-class ToolRetry(Exception):  # noqa: N818 - text for the model, not a fault
+class ToolRetry(Exception):
     """The model can mend this call; the text says how."""
 
 
-class ToolFailed(Exception):  # noqa: N818 - text for the model, not a fault
+class ToolFailed(Exception):
     """This call cannot work; the model must choose another way."""

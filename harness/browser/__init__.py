@@ -1,0 +1,1 @@
+"""Chromium through pyppeteer, in a child process of its own."""

@@ -1,0 +1,1 @@
+"""What decides that a feature is done: contracts, bindings, replay, proof and evidence."""

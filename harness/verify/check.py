@@ -1,0 +1,263 @@
+"""The language of checks: what a person does and sees, as data.
+
+A *contract* is written from the feature's text before the code: acts and expectations in order, whose targets are
+names described in words. A *check* is the same contract with each name bound to a locator. Binding never touches an
+item, so what is expected cannot change after the code is known. Both are plain JSON; nothing in them is executed as
+code, in the page or outside it.
+
+A project keeps one dictionary of bound names, `checks/elements.json`; a check's own `bindings` win over it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+ActName = Literal[
+    "navigate", "reload", "back", "forward", "click", "double_click", "right_click", "hover", "fill", "type", "press",
+    "check", "uncheck", "select", "upload", "drag", "answer_dialog", "viewport", "remember", "restart",
+]  # fmt: skip
+
+ExpectName = Literal[
+    "visible", "hidden", "text", "value", "checked", "unchecked", "enabled", "disabled", "focused", "count", "order",
+    "url", "title", "attribute", "style", "struck_through", "unchanged", "changed", "in_viewport", "no_overflow",
+    "dialog", "console_clean", "no_failed_requests",
+]  # fmt: skip
+
+Match = Literal["is", "contains", "matches"]
+
+_ACTS: dict[str, tuple[str, ...]] = {
+    "navigate": ("value",), "reload": (), "back": (), "forward": (),
+    "click": ("target",), "double_click": ("target",), "right_click": ("target",), "hover": ("target",),
+    "fill": ("target", "value"), "type": ("value",), "press": ("value",), "check": ("target",), "uncheck": ("target",),
+    "select": ("target", "value"), "upload": ("target", "value"), "drag": ("target", "to"),
+    "answer_dialog": ("value",), "viewport": ("value",), "remember": ("target", "value"), "restart": (),
+}  # fmt: skip
+"""What each act cannot do without."""
+
+_EXPECTATIONS: dict[str, tuple[str, ...]] = {
+    "visible": ("target",), "hidden": ("target",), "text": ("target", "value"), "value": ("target", "value"),
+    "checked": ("target",), "unchecked": ("target",), "enabled": ("target",), "disabled": ("target",),
+    "focused": ("target",), "count": ("target", "number"), "order": ("target", "values"), "url": ("value",),
+    "title": ("value",), "attribute": ("target", "name", "value"), "style": ("target", "name", "value"),
+    "struck_through": ("target",), "unchanged": ("target", "value"), "changed": ("target", "value"),
+    "in_viewport": ("target",), "no_overflow": (), "dialog": ("value",), "console_clean": (),
+    "no_failed_requests": (),
+}  # fmt: skip
+"""What each expectation cannot do without."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Locator(_Frozen):
+    """How one element is found. All conditions given must hold; it must match one visible element.
+
+    Preferred in this order: role and name, label, text, pattern, test id, `inside`, `has`, `around`; css and nth last.
+    Texts compare with blanks folded; `exact` false means contained, without regard to case.
+    """
+
+    role: str | None = None
+    """ARIA role, explicit or native: button, textbox, listitem, heading, checkbox, link, dialog, row..."""
+    name: str | None = None
+    """Accessible name."""
+    label: str | None = None
+    """Text of the label of a form control."""
+    text: str | None = None
+    """Visible text; without a role the smallest element that holds it."""
+    pattern: str | None = None
+    """Regular expression (JavaScript) searched in the visible text."""
+    placeholder: str | None = None
+    test_id: str | None = None
+    """data-testid, data-test-id or data-test."""
+    css: str | None = None
+    """Last resort; never a generated class."""
+    exact: bool = True
+    inside: Locator | None = None
+    """Some ancestor matches this: "in the item that contains X"."""
+    has: Locator | None = None
+    """Some descendant matches this."""
+    around: tuple[Locator, ...] = ()
+    """The smallest element that contains a match of each."""
+    nth: int | None = None
+    """0-based among the matches, -1 the last; recorded as a last resort."""
+
+    @model_validator(mode="after")
+    def _finds_something(self) -> Self:
+        if not any(
+            (
+                self.role,
+                self.name,
+                self.label,
+                self.text,
+                self.pattern,
+                self.placeholder,
+                self.test_id,
+                self.css,
+                self.around,
+            )
+        ):
+            raise ValueError(
+                "a locator needs at least one of role, name, label, text, pattern, placeholder, test_id, css, around"
+            )
+        if self.pattern:
+            try:
+                re.compile(self.pattern)
+            except re.error as exc:
+                raise ValueError(f"pattern is not a regular expression: {exc}") from exc
+        return self
+
+
+class _Item(_Frozen):
+    step: int = Field(ge=1)
+    """1-based line of the feature's `steps` this belongs to."""
+    target: str | None = None
+    """A name of `targets`."""
+    value: str | None = None
+    user: str = Field(default="", alias="as")
+    """Whose browser: each name has its own context."""
+
+
+_ItemT = TypeVar("_ItemT", bound=_Item)
+
+
+class Act(_Item):
+    """Something a person does.
+
+    `value` means: navigate: path; fill, type: text; press: key or chord such as Control+Enter; select: option's
+    label; upload: text content of the file (name in `name`); answer_dialog: accept, dismiss or text to enter, for the
+    dialogs that the following acts open; viewport: WIDTHxHEIGHT; remember: the name under which `what` is kept.
+    """
+
+    act: ActName
+    to: str | None = None
+    """drag: the target dropped on."""
+    name: str | None = None
+    """upload: the file's name."""
+    what: Literal["text", "count", "value"] = "text"
+    """remember: what is kept."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        return _need(self, self.act, _ACTS[self.act])
+
+
+class Expectation(_Item):
+    """Something a person sees.
+
+    `value` means: text, value, title, dialog: that text; url: path (with query and fragment); attribute, style: the
+    value of `name`; unchanged, changed: the name given to `remember`.
+    """
+
+    expect: ExpectName
+    match: Match = "is"
+    """How `value` compares: whole (blanks folded), contained, or as a regular expression."""
+    number: int | None = Field(default=None, ge=0)
+    """count: how many visible elements match the target."""
+    values: tuple[str, ...] = ()
+    """order: these texts, each contained in one matching element, in this order."""
+    name: str | None = None
+    """attribute, style: its name."""
+    what: Literal["text", "count", "value"] = "text"
+    """unchanged, changed: what was remembered."""
+    source: Literal["quoted", "assumed"] = "quoted"
+    """Whether the literal stands in the feature's text or was assumed by the author."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        return _need(self, self.expect, _EXPECTATIONS[self.expect])
+
+
+Item = Act | Expectation
+
+
+class Contract(_Frozen):
+    """What a feature's check must do and see, from the feature's text alone.
+
+    The first item must open a page (`navigate`); the browser and the data are empty before it.
+    """
+
+    version: Literal[1] = 1
+    feature_id: str
+    targets: dict[str, str] = Field(default_factory=dict)
+    """Name -> what it is, in words a person who sees the page understands."""
+    items: tuple[Item, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        unknown = sorted({name for item in self.items for name in targets_of(item)} - set(self.targets))
+        if unknown:
+            raise ValueError(f"items name targets that `targets` does not describe: {', '.join(unknown)}")
+        return self
+
+    def expectations(self) -> Iterator[tuple[int, Expectation]]:
+        """Each expectation with its index in `items`."""
+        return ((i, item) for i, item in enumerate(self.items) if isinstance(item, Expectation))
+
+    def groups(self) -> Iterator[list[tuple[int, Item]]]:
+        """Runs of items: each act alone, neighbouring expectations of one user together (they share a hold window)."""
+        group: list[tuple[int, Item]] = []
+        for index, item in enumerate(self.items):
+            if group and not (
+                isinstance(item, Expectation)
+                and isinstance(group[-1][1], Expectation)
+                and item.user == group[-1][1].user
+            ):
+                yield group
+                group = []
+            group.append((index, item))
+        if group:
+            yield group
+
+    def digest(self) -> str:
+        """Names this contract's content; 16 hex digits."""
+        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()[:16]
+
+
+class ProofOfMeaning(_Frozen):
+    """How one expectation was shown to be able to fail."""
+
+    item: int
+    """Index in the contract's items."""
+    kind: Literal["red", "perturbed", "person"]
+    by: str = ""
+    """perturbed: the disturbance that moved it."""
+
+
+class Check(_Frozen):
+    """A contract bound to the application: the replayable proof of one feature, as kept in `checks/<id>.json`."""
+
+    version: Literal[1] = 1
+    contract: Contract
+    bindings: dict[str, Locator] = Field(default_factory=dict)
+    """Names bound for this check only; other names are found in `checks/elements.json`."""
+    proof: tuple[ProofOfMeaning, ...] = ()
+
+    def locator(self, name: str, elements: Mapping[str, Locator]) -> Locator | None:
+        """The locator of a target; None when it is not bound."""
+        return self.bindings.get(name) or elements.get(name)
+
+    def digest(self) -> str:
+        """Names what this check does and sees, bindings of its own included, proof excluded."""
+        data: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude={"proof"})
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def targets_of(item: Item) -> tuple[str, ...]:
+    """The target names an item uses."""
+    names = (item.target, item.to if isinstance(item, Act) else None)
+    return tuple(name for name in names if name)
+
+
+def _need(item: _ItemT, what: str, fields: tuple[str, ...]) -> _ItemT:
+    missing = [field for field in fields if getattr(item, field) in (None, ())]
+    if missing:
+        raise ValueError(f"{what} needs {', '.join(missing)}")
+    return item
