@@ -1,0 +1,1 @@
+"""What the harness learned, kept across sessions: records, their index, recall."""
