@@ -1,0 +1,287 @@
+"""The feature list: what is to be built and what is proved, as `features.json` holds it.
+
+Only the harness writes the file; this module reads and writes it and answers questions about the list. A list is a
+value: `mark_passed`, `park` and `reopen` return a new one. A file that cannot be read as a feature list is an error
+that names the file and the place, and is left as it is: a broken list is never an empty one.
+
+How a list is planned (duplicates, cycles, steps nobody could see) is `harness.plan_rules`.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from harness.errors import FeatureFileError
+from harness.project import write_atomic
+from harness.state_file import file_errors, parse_json
+
+FeatureId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Proof(_Value):
+    """Expectations of a feature's check by how each was shown to be able to fail."""
+
+    red: int = Field(default=0, ge=0)
+    """Failed on the baseline."""
+    perturbed: int = Field(default=0, ge=0)
+    """Failed under a disturbance aimed at it."""
+    person: int = Field(default=0, ge=0)
+    """Accepted by a person."""
+
+
+class PassedAt(_Value):
+    """When and on what a feature was proved. The commit it lies in is found by trailers, never stored here."""
+
+    session: str
+    time: datetime
+    baseline: str
+    """Commit the session started from."""
+    check: str
+    """Digest of the check."""
+
+
+class Feature(_Value):
+    """One entry of the list."""
+
+    id: FeatureId
+    """Also the name of its file in `checks/`."""
+    category: str = "functional"
+    description: Words
+    steps: tuple[Words, ...] = Field(min_length=1)
+    """What a person does and sees, in order."""
+    passes: bool = False
+    priority: int = Field(default=100, ge=0)
+    """Smaller comes first."""
+    depends_on: tuple[FeatureId, ...] = ()
+    """Ids that must pass before."""
+    covers: tuple[str, ...] = ()
+    """Lines of the specification."""
+    changes: tuple[FeatureId, ...] = ()
+    """Ids whose checks this feature is allowed to amend."""
+    status: Literal["open", "parked"] = "open"
+    reason: str = ""
+    """Why it is parked, or why it was reopened."""
+    proof: Proof | None = None
+    passed_at: PassedAt | None = None
+
+    @model_validator(mode="after")
+    def _state_is_possible(self) -> Self:
+        if self.passes and self.status == "parked":
+            raise ValueError("a feature that passes cannot be parked")
+        return self
+
+    @property
+    def is_reopened(self) -> bool:
+        """Whether it goes first because it was open, passed or parked before, and is open again."""
+        return not self.passes and self.status == "open" and bool(self.reason)
+
+
+class Totals(_Value):
+    """How far a list is."""
+
+    total: int
+    passing: int
+    open: int
+    parked: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was asked for passes; an empty list asked for nothing and is not complete."""
+        return self.total > 0 and self.passing == self.total
+
+    def __str__(self) -> str:
+        if not self.total:
+            return "no features"
+        parked = f", {self.parked} parked" if self.parked else ""
+        return f"{self.passing} of {self.total} features pass{parked}"
+
+
+class FeatureList(_Value):
+    """All features, in the order of the file."""
+
+    version: Literal[1] = 1
+    features: tuple[Feature, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_classic(cls, data: Any) -> Any:
+        """A bare array is the classic file; ids may be missing or numbers."""
+        data = {"features": data} if isinstance(data, list) else data
+        if isinstance(data, dict) and isinstance(data.get("features"), list):
+            return {**data, "features": _with_ids(data["features"])}
+        return data
+
+    @model_validator(mode="after")
+    def _ids_are_sound(self) -> Self:
+        seen: dict[str, int] = {}
+        for place, feature in enumerate(self.features):
+            first = seen.setdefault(feature.id.casefold(), place)
+            if first != place:
+                raise ValueError(f"features[{first}] and features[{place}] have the same id {feature.id!r}")
+        known = {feature.id for feature in self.features}
+        for place, feature in enumerate(self.features):
+            if unknown := [i for i in (*feature.depends_on, *feature.changes) if i not in known]:
+                raise ValueError(f"features[{place}] ({feature.id}) names {unknown[0]!r}, which is not in the list")
+        return self
+
+    @classmethod
+    def load(cls, path: Path) -> FeatureList:
+        """Read a list.
+
+        Raises: FeatureFileError: the file is missing, empty, broken, or of a version this harness does not know.
+        """
+        with file_errors(path, "feature list"):
+            return cls.model_validate(parse_json(path))
+
+    def save(self, path: Path) -> None:
+        """Write the list whole: the old file or the new one, never a part."""
+        write_atomic(path, self.to_json())
+
+    def to_json(self) -> str:
+        """The text of the file; fields that say nothing are left out, so that a diff shows what changed."""
+        features = [_lean(feature) for feature in self.features]
+        return json.dumps({"version": self.version, "features": features}, indent=2, ensure_ascii=False) + "\n"
+
+    def get(self, feature_id: str) -> Feature:
+        """One feature.
+
+        Raises: FeatureFileError: there is none of that id.
+        """
+        for feature in self.features:
+            if feature.id == feature_id:
+                return feature
+        raise FeatureFileError(f"There is no feature {feature_id!r}.", "`harness status` lists the ids.")
+
+    def replace(self, feature_id: str, **fields: Any) -> FeatureList:
+        """The list with some fields of one feature changed."""
+        changed = Feature.model_validate(self.get(feature_id).model_dump() | fields)
+        features = tuple(changed if f.id == feature_id else f for f in self.features)
+        return self.model_copy(update={"features": features})
+
+    @property
+    def totals(self) -> Totals:
+        """Counts by state."""
+        passing = sum(f.passes for f in self.features)
+        parked = sum(f.status == "parked" for f in self.features)
+        total = len(self.features)
+        return Totals(total=total, passing=passing, parked=parked, open=total - passing - parked)
+
+
+_ALWAYS = ("id", "category", "description", "steps", "passes")
+
+
+def _lean(feature: Feature) -> dict[str, Any]:
+    rest = feature.model_dump(mode="json", exclude_defaults=True)
+    full = feature.model_dump(mode="json", include=set(_ALWAYS))
+    return {name: full[name] for name in _ALWAYS} | {k: v for k, v in rest.items() if k not in full}
+
+
+def _with_ids(features: list[Any]) -> list[Any]:
+    """Give F001, F002... to features without an id, and the like to numbers."""
+    entries = [_named(f) if isinstance(f, dict) else f for f in features]
+    taken = {str(f.get("id")) for f in entries if isinstance(f, dict) and f.get("id") is not None}
+    numbers = (f"F{n:03}" for n in range(1, len(entries) + len(taken) + 1))
+    free = (i for i in numbers if i not in taken)
+    return [f | {"id": next(free)} if isinstance(f, dict) and f.get("id") is None else f for f in entries]
+
+
+def _named(feature: dict[str, Any]) -> dict[str, Any]:
+    number = feature.get("id")
+    if isinstance(number, int) and not isinstance(number, bool) and number >= 0:
+        feature = feature | {"id": f"F{number:03}"}
+    return _renumber(feature, "depends_on") if "depends_on" in feature else feature
+
+
+def _renumber(feature: dict[str, Any], field: str) -> dict[str, Any]:
+    ids = feature[field]
+    if not isinstance(ids, list):
+        return feature
+    return feature | {field: [f"F{i:03}" if isinstance(i, int) and not isinstance(i, bool) else i for i in ids]}
+
+
+def next_feature(features: FeatureList) -> Feature | None:
+    """What to build now: reopened first, then by priority, then file order; what depends on open work waits."""
+    passed = {f.id for f in features.features if f.passes}
+    ready = (f for f in features.features if _is_ready(f, passed))
+    return min(ready, key=lambda f: (not f.is_reopened, f.priority), default=None)
+
+
+def _is_ready(feature: Feature, passed: set[str]) -> bool:
+    is_open = not feature.passes and feature.status == "open"
+    return is_open and all(i in passed for i in feature.depends_on)
+
+
+def mark_passed(features: FeatureList, feature_id: str, proof: Proof, passed_at: PassedAt) -> FeatureList:
+    """The list after a verdict of the harness."""
+    return features.replace(feature_id, passes=True, status="open", reason="", proof=proof, passed_at=passed_at)
+
+
+def park(features: FeatureList, feature_id: str, reason: str) -> FeatureList:
+    """The list with one feature set aside."""
+    return features.replace(feature_id, passes=False, status="parked", reason=reason, proof=None, passed_at=None)
+
+
+def reopen(features: FeatureList, feature_id: str, reason: str) -> FeatureList:
+    """The list with one feature to be done again, before the others."""
+    return features.replace(feature_id, passes=False, status="open", reason=reason, proof=None, passed_at=None)
+
+
+class ListChange(_Value):
+    """What somebody else did to the list."""
+
+    added: tuple[str, ...] = ()
+    """Ids of new open features: these may be taken in."""
+    changed: tuple[str, ...] = ()
+    """`F003: passes, steps`: what differs, and additions that claim to pass."""
+    removed: tuple[str, ...] = ()
+    reordered: bool = False
+
+    @property
+    def is_acceptable(self) -> bool:
+        """Whether the new list may be used as it is: nothing but additions."""
+        return not (self.changed or self.removed or self.reordered)
+
+    def __str__(self) -> str:
+        parts = [f"removed {i}" for i in self.removed] + [f"changed {c}" for c in self.changed]
+        parts += ["reordered"] * self.reordered + [f"added {i}" for i in self.added]
+        return "; ".join(parts) or "no change"
+
+
+def diff_lists(ours: FeatureList, theirs: FeatureList) -> ListChange:
+    """Compare the list the harness knows with the one somebody left."""
+    old = {f.id: f for f in ours.features}
+    new = {f.id: f for f in theirs.features}
+    added = [f for f in theirs.features if f.id not in old]
+    changed = [f"{i}: {_differences(f, new[i])}" for i, f in old.items() if i in new and new[i] != f]
+    changed += [f"{f.id}: added as passing" for f in added if f.passes]
+    return ListChange(
+        added=tuple(f.id for f in added if not f.passes),
+        changed=tuple(changed),
+        removed=tuple(i for i in old if i not in new),
+        reordered=[i for i in old if i in new] != [i for i in new if i in old],
+    )
+
+
+def _differences(old: Feature, new: Feature) -> str:
+    return ", ".join(name for name in Feature.model_fields if getattr(old, name) != getattr(new, name))
+
+
+def schema_json() -> str:
+    """The text of `features.schema.json`."""
+    schema = FeatureList.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema_json(), end="")
