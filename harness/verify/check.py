@@ -18,7 +18,6 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-
 ActName = Literal[
     "navigate", "reload", "back", "forward", "click", "double_click", "right_click", "hover", "fill", "type", "press",
     "check", "uncheck", "select", "upload", "drag", "answer_dialog", "viewport", "remember", "restart",
