@@ -48,7 +48,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 HOMES = {
     "langgraph": {"initializer", "coding", "session", "runtime"},
     "langchain_openai": {"model"},
-    "openai": {"model"},
+    "openai": {"model", "recording"},
     "pymilvus": {"memory"},
     "milvus_lite": {"memory"},
     "sentence_transformers": {"memory"},
