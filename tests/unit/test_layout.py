@@ -26,7 +26,7 @@ LEVELS = [
     {"cli", "console", "demo", "__main__"},
     {"runtime", "doctor"},
     {"initializer", "coding"},
-    {"session", "verify", "tools"},
+    {"session", "journal", "parts", "budget", "verify", "tools"},
     {
         "browser",
         "memory",
@@ -46,7 +46,7 @@ LEVELS = [
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 HOMES = {
-    "langgraph": {"initializer", "coding", "session", "runtime"},
+    "langgraph": {"initializer", "coding", "session", "parts", "runtime"},
     "langchain_openai": {"model"},
     "openai": {"model", "recording"},
     "pymilvus": {"memory"},
