@@ -11,9 +11,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import get_args
 
-from harness.memory.record import Kind, Record, clean_name
+from harness.memory.record import KINDS, Record, clean_name
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Conditions:
     """Which records count. Empty means any, for the project too (`scope="all"`)."""
 
     project: str = ""
-    kinds: tuple[Kind, ...] = ()
+    kinds: tuple[str, ...] = ()
     since: datetime | None = None
     feature: str = ""
     files: tuple[str, ...] = ()
@@ -36,10 +35,10 @@ class Conditions:
         feature: str | None = None,
         files: Iterable[str] | None = None,
     ) -> Conditions:
-        """Conditions from what a caller, perhaps a model, asked for. Unknown kinds match nothing and are dropped."""
+        """Conditions from what a caller, perhaps a model, asked for. An unknown kind matches nothing."""
         return cls(
             project=clean_name(project),
-            kinds=tuple(k for k in get_args(Kind) if k in set(kinds or ())),
+            kinds=tuple(dict.fromkeys(kind if kind in KINDS else "unknown" for kind in kinds or ())),
             since=_ago(since),
             feature=clean_name(feature or ""),
             files=tuple(clean_name(f) for f in files or ())[:64],

@@ -24,7 +24,7 @@ from harness.memory.index import Difference, Index, Progress
 from harness.memory.meaning import Meaning
 from harness.memory.ranking import fuse, weigh, without_twins
 from harness.memory.recollection import Hit, Recollection, within_budget
-from harness.memory.record import Record, clean_text
+from harness.memory.record import Record, clean_name, clean_text
 from harness.memory.records import Records
 from harness.settings import MemorySettings
 
@@ -79,7 +79,9 @@ class Memory:
     def __init__(self, records: Records, meaning: Meaning, project: str, events: Events) -> None:
         self._records = records
         self._meaning = meaning
-        self._project = project
+        self._project = clean_name(project)
+        if not self._project:
+            raise ValueError("a memory belongs to a project; an empty name would see all of them")
         self._events = events
         self._workers = ThreadPoolExecutor(2, "memory")
 

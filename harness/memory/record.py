@@ -123,8 +123,11 @@ def clean_text(text: str) -> str:
 
 
 def clean_name(text: str) -> str:
-    """A name, id or path on one line, cut to what every store accepts."""
-    return " ".join(_drop_unprintable(text).split())[:MAX_NAME].strip()
+    """A name, id or path on one line; a long one is shortened so that no two become the same."""
+    name = " ".join(_drop_unprintable(text).split())
+    if len(name) <= MAX_NAME:
+        return name
+    return f"{name[: MAX_NAME - 33]}~{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def cut_text(text: str, tokens: int = MAX_TOKENS) -> str:
