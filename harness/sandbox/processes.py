@@ -1,0 +1,370 @@
+"""A room: one policy, one private loopback, and everything that runs there until the room is closed.
+
+What the project brings runs here and nowhere else: commands of the model, `init.sh`, the application, the browser.
+Closing the room ends it all and waits until it is gone; a killed harness takes the sandboxed ones with it, and `reap`
+puts the rest away at the next start. A failing command of the model's is a result; a failing sandbox is a ShellError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import shutil
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ShellError
+from harness.sandbox import loopback, tree
+from harness.sandbox.bubblewrap import Network, wrap
+from harness.sandbox.children import Child, Launch, start
+from harness.sandbox.furnish import furnish, put_away
+from harness.sandbox.journal import Journal, reap
+from harness.sandbox.limits import Bounds, named_limit, with_limits
+from harness.sandbox.output import Output
+from harness.sandbox.policy import Policy
+from harness.settings import SandboxSettings
+
+__all__ = ["CommandResult", "Process", "Readiness", "Room", "reap"]
+
+FIRST_PORT = 18000
+WATCH_SECONDS = 0.25
+LINE_BYTES = 64 << 20
+"""Longest line a worker may send: a screenshot in JSON."""
+TIMED_OUT = 124
+"""Exit code of a command that ran out of time, as `timeout` has it."""
+
+ASK = """
+import http.client, sys, time, urllib.parse
+url, end, last = urllib.parse.urlsplit(sys.argv[1]), time.monotonic() + float(sys.argv[2]), "nothing listens"
+path = (url.path or "/") + ("?" + url.query if url.query else "")
+while time.monotonic() < end:
+    try:
+        site = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=max(end - time.monotonic(), 0.1))
+        site.request("GET", path, headers={"Accept": "text/html,*/*"})
+        status = site.getresponse().status
+        if status < 500:
+            sys.exit(0)
+        last = f"it answers with status {status}"
+    except TimeoutError:
+        last = "it accepts connections and does not answer"
+    except (OSError, http.client.HTTPException) as exc:
+        last = f"{type(exc).__name__}: {exc}"
+    time.sleep(0.03)
+print(last)
+sys.exit(1)
+"""
+"""Asked from inside: the loopback is private."""
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command did."""
+
+    exit_code: int
+    """124 when out of time, 128 and the signal's number when killed."""
+    output: str
+    """Standard output and errors as they came, the middle dropped when long."""
+    timed_out: bool
+    killed_for: str
+    """The limit that ended it, in words; empty when none did."""
+    seconds: float
+    dropped_bytes: int
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether an application answers."""
+
+    is_ready: bool
+    reason: str = ""
+    """Why not."""
+
+
+class Process:
+    """A server of the room: it runs until it is stopped or the room is closed."""
+
+    def __init__(self, name: str, child: Child, output: Output) -> None:
+        self.name = name
+        self._child, self._output = child, output
+
+    @property
+    def pid(self) -> int:
+        """The process on the host that stands for the tree."""
+        return self._child.process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._child.is_running
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return None if self.running else self._child.exit_code
+
+    @property
+    def killed_for(self) -> str:
+        """The limit or wish that ended it."""
+        return self._child.killed_for
+
+    @property
+    def output_bytes(self) -> int:
+        """How much it has printed so far; hand it to `output` later to get only what is new."""
+        return self._output.total_bytes
+
+    def output(self, since: int | None = None) -> str:
+        """What it printed, beginning and end; or all from byte `since` on that is still kept."""
+        return self._output.text(since)
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it ended; False when the time is over first."""
+        return await self._child.wait(seconds)
+
+    async def stop(self) -> None:
+        """TERM, a second of grace, KILL; returns when nothing of it is left."""
+        await self._child.end("stopped")
+
+
+class Room:
+    """Opened with `async with Room.open(...)`, from the main thread."""
+
+    def __init__(self, policy: Policy, settings: SandboxSettings, journal: Path) -> None:
+        self.policy = policy
+        self.settings = settings
+        self._journal = Journal(journal)
+        self._logs = journal.parent / f"{journal.name}.logs"
+        self._holder: asyncio.subprocess.Process | None = None
+        self._children: set[Child] = set()
+        self._stand_ins: list[Path] = []
+        self._ports = itertools.count(FIRST_PORT)
+        self._marks = (f"{uuid.uuid4().hex}-{number}" for number in itertools.count(1))
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, policy: Policy, settings: SandboxSettings, journal: Path) -> AsyncIterator[Room]:
+        """Make the loopback and watch over memory; on leaving end everything.
+
+        Args:
+            policy: what may be seen and written.
+            settings: time, memory and output.
+            journal: file that names what a killed harness leaves; give it to `reap` at the next start.
+
+        Raises: SetupError, ShellError: a protected path is a link; no namespaces. The person mends it.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise ShellError("A room was opened from a worker thread; its processes would die with that thread.")
+        room = cls(policy, settings, journal)
+        tree.adopt_orphans()
+        try:
+            await room._move_in()
+            watcher = asyncio.create_task(room._watch_memory())
+            try:
+                yield room
+            finally:
+                watcher.cancel()
+        finally:
+            await room._close()
+
+    async def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout_seconds: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        network: Network | None = None,
+        output_file: Path | None = None,
+        policy: Policy | None = None,
+    ) -> CommandResult:
+        """Run to the end; a text is run by bash with pipefail. What it left in the background ends with it.
+
+        Args:
+            command: a text for bash, or a list of words.
+            timeout_seconds: None: the setting.
+            env: added to the policy's environment.
+            cwd: path inside, or relative to the project.
+            network: None: the session's loopback; "host" only for `prepare` when the settings allow it.
+            output_file: where the whole output goes, up to 50 MB.
+            policy: another one that shares this loopback, say for the baseline's tree.
+
+        Raises: ShellError: the sandbox failed, not the command.
+        """
+        seconds = timeout_seconds or self.settings.command_seconds
+        output = Output(self.settings.output_bytes, output_file, self.policy.limits.stored_bytes)
+        started = time.monotonic()
+        child = await self._start(
+            _shell(command),
+            output,
+            bounds=Bounds.COMMAND,
+            cpu=seconds,
+            env=env,
+            cwd=cwd,
+            network=network,
+            policy=policy,
+        )
+        try:
+            timed_out = not await child.wait(seconds) and child.process.returncode is None
+        finally:
+            await child.end(f"time limit {seconds:g} s")
+            self._children.discard(child)
+        if child.fault:
+            raise ShellError(f"{child.fault}: {output.text()[-2000:].strip()}", "Run `harness doctor`.")
+        code = child.exit_code or 0
+        limit = child.killed_for or named_limit(code, self.policy.limits)
+        exit_code = TIMED_OUT if timed_out else code
+        return CommandResult(
+            exit_code, output.text(), timed_out, limit, time.monotonic() - started, output.dropped_bytes
+        )
+
+    async def start(
+        self,
+        command: str | Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        name: str = "server",
+        policy: Policy | None = None,
+    ) -> Process:
+        """Start a server on the session's loopback."""
+        output = self._log(name)
+        child = await self._start(_shell(command), output, env=env, cwd=cwd, policy=policy, bounds=Bounds.SERVER)
+        return Process(name, child, output)
+
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: int | None = asyncio.subprocess.PIPE,
+        stdout: int | None = asyncio.subprocess.PIPE,
+        allow_userns: bool = True,
+        read_only: Sequence[Path] = (),
+        env: Mapping[str, str] | None = None,
+        name: str = "worker",
+    ) -> asyncio.subprocess.Process:
+        """A child with pipes, for the browser's worker; the project is read-only to it. Errors go to `log_path`."""
+        child = await self._start(
+            argv,
+            self._log(name),
+            env=env,
+            bounds=Bounds.WORKER,
+            streams={"stdin": stdin, "stdout": stdout, "limit": LINE_BYTES},
+            allow_userns=allow_userns,
+            read_only=read_only,
+            project_writable=False,
+        )
+        return child.process
+
+    def log_path(self, name: str) -> Path:
+        """Where the output of a server, or the errors of a worker, are kept on the host."""
+        return self._logs / f"{name}.log"
+
+    async def free_port(self) -> int:
+        """A port nobody else uses; the same sequence in every room, so that recorded conversations fit."""
+        if self.policy.mode == "project":
+            return next(self._ports)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    async def http_ready(self, url: str, timeout_seconds: float, process: Process | None = None) -> Readiness:
+        """Wait until the address answers with any status below 500, the process ends, or the time is over."""
+        argv = [sys.executable, "-I", "-S", "-c", ASK, url, str(timeout_seconds)]
+        asking = asyncio.create_task(self.run(argv, timeout_seconds=timeout_seconds + 10))
+        ending = asyncio.create_task(process.wait() if process else asyncio.Event().wait())
+        try:
+            await asyncio.wait({asking, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if process and ending.done():
+                return Readiness(False, f"it ended with exit code {process.exit_code}")
+            result = asking.result()
+            return Readiness(result.exit_code == 0, result.output.strip())
+        finally:
+            asking.cancel()
+            ending.cancel()
+            await asyncio.wait({asking, ending})
+
+    async def _move_in(self) -> None:
+        if self.policy.mode == "project":
+            self._holder = await loopback.hold()
+            self._journal.process(self._holder.pid, "")
+        self._furnish(self.policy)
+
+    def _furnish(self, policy: Policy) -> None:
+        self._stand_ins += furnish(policy, self._journal)
+
+    async def _start(
+        self,
+        argv: Sequence[str],
+        output: Output,
+        *,
+        bounds: Bounds,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        network: Network | None = None,
+        policy: Policy | None = None,
+        cpu: float = 0,
+        streams: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Child:
+        if any("\0" in word for word in argv):
+            raise ValueError("a command holds no NUL")
+        if network == "host" and not self.settings.prepare_network:
+            raise ShellError("Network was asked for and is not allowed.", "Set `sandbox.prepare_network`.")
+        if policy:
+            self._furnish(policy)
+        policy = policy or self.policy
+        sandboxed = policy.mode == "project"
+        limited = with_limits(argv, policy.limits, bounds, cpu_seconds=math.ceil(cpu), sandboxed=sandboxed)
+        options |= {"network": network or "session", "cwd": _inside(policy, cwd), "policy": policy}
+        holder = self._holder.pid if self._holder else None
+        launch = Launch(
+            argv=lambda status: wrap(argv=limited, holder_pid=holder, status_fd=status, **options),
+            env=policy.environment(env, network=network == "host"),
+            cwd="/" if sandboxed else _inside(policy, cwd),
+            mark=next(self._marks),
+            sandboxed=sandboxed,
+            output=output,
+            streams=dict(streams or {}),
+        )
+        child = await start(launch)
+        self._children.add(child)
+        self._journal.process(child.process.pid, child.mark)
+        return child
+
+    def _log(self, name: str) -> Output:
+        return Output(self.settings.output_bytes, self.log_path(name), self.policy.limits.stored_bytes, ring=True)
+
+    async def _watch_memory(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            self._children = {child for child in self._children if child.is_running}
+            used = {child: tree.memory_bytes(child.pids()) for child in self._children}
+            if sum(used.values()) > self.settings.memory_mb << 20:
+                max(used, key=lambda child: used[child]).kill(f"memory limit {self.settings.memory_mb} MB")
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(child.end("the session ended") for child in self._children))
+        if self._holder:
+            await loopback.release(self._holder)
+        put_away(self._stand_ins)
+        self._journal.clear()
+
+
+def _shell(command: str | Sequence[str]) -> list[str]:
+    if not isinstance(command, str):
+        return list(command)
+    bash = shutil.which("bash") or "bash"
+    return [bash, "--noprofile", "--norc", "-o", "pipefail", "-c", command]
+
+
+def _inside(policy: Policy, cwd: str | None) -> str:
+    """The directory to start in; a wish outside the boundary meets nothing there."""
+    return str(Path(policy.inside(policy.working_dir), cwd or ""))
