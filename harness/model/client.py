@@ -1,0 +1,267 @@
+"""The endpoint as the rest of the harness sees it.
+
+Answers are not streamed: a stream that ends early looks like a short answer, and a cut tool call like a whole one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import quote, urlsplit
+
+from pydantic import BaseModel, SecretStr
+
+from harness.errors import SetupError
+from harness.events import Events, ModelCalled, Noticed
+from harness.model.ask import ask
+from harness.model.faults import Endpoint, ToolsRefused, fault_from, foreign_errors
+from harness.model.reply import Reply, Totals, read_reply
+from harness.model.retry import Patience
+from harness.model.strict import strict_chat_class, wire
+from harness.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage, BaseMessage
+    from langchain_openai import ChatOpenAI
+
+T = TypeVar("T", bound=BaseModel)
+ROLES = ("initializer", "coder", "verifier")
+CONVERSATION_HEADER = "X-Harness-Conversation"
+SILENT_CALLS = 5
+"""Answers without a tool call after which a model that never made one is given up."""
+
+
+class Transport(Protocol):
+    """What carries requests; a `Recorder` is one."""
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send one request and return its response."""
+
+    async def aclose(self) -> None:
+        """Close connections."""
+
+
+class Model:
+    """The endpoint, as the rest of the harness sees it.
+
+    Args:
+        transport: carries the requests instead of a plain connection; a `Recorder`.
+        backoff_seconds: the wait before the second try; it doubles.
+
+    Raises: SetupError: no key, no model name, or an address that is none.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        events: Events,
+        *,
+        transport: Transport | None = None,
+        backoff_seconds: float = 1.0,
+    ) -> None:
+        self.settings = settings
+        self.totals: dict[str, Totals] = {}
+        """By role, in this process."""
+        self.unforced: set[str] = set()
+        """Models whose endpoint cannot be made to call a named tool."""
+        self._events = events
+        self._transport = transport
+        self._loopback = is_loopback(settings.base_url)
+        self._key = _api_key(settings.base_url, self._loopback)
+        self._patience = Patience(settings.max_retries, settings.retry_after_seconds, backoff_seconds, self._warn)
+        self._http: Any = None
+        self._chats: dict[str, ChatOpenAI] = {}
+        self._silent: Counter[str] = Counter()
+        self._callers: set[str] = set()
+        for role in ROLES:
+            self.name_for(role)
+
+    def name_for(self, role: str) -> str:
+        """The model that answers for a role."""
+        names: dict[str, str] = dict(self.settings.roles.items())
+        name = names.get(role) or self.settings.name
+        if not name:
+            raise SetupError("No model is named.", "Set OPENAI_MODEL, or name under [model] in harness.toml.")
+        return name
+
+    async def call(
+        self,
+        role: str,
+        conversation: str,
+        messages: list[BaseMessage],
+        tools: list[dict[str, Any]] | None = None,
+        *,
+        tool_choice: str | None = None,
+    ) -> Reply:
+        """Ask for the next message.
+
+        Args:
+            role: initializer, coder or verifier; chooses the model.
+            conversation: names the conversation in events and recordings.
+            messages: the whole conversation so far.
+            tools: function definitions on offer.
+            tool_choice: "auto", "required", "none" or a tool's name; None leaves it to the endpoint.
+
+        Raises: ContextOverflow, ModelPaused, ToolsRefused, ToolChoiceRefused, ModelError, SetupError.
+        Replay: calling again with the same messages asks again; a recording answers the same.
+        """
+        endpoint = Endpoint(self.name_for(role), self.settings.base_url, self._key)
+        options = self._options(conversation, tools, tool_choice)
+        answer, seconds = await self._patience.run(lambda: self._once(endpoint, messages, options))
+        reply = read_reply(answer, messages, seconds, self.settings)
+        self.totals[role] = self.totals.get(role, Totals()).plus(reply.usage)
+        turn = sum(message.type == "ai" for message in messages)
+        self._events.emit(_called(role, conversation, turn, reply, endpoint))
+        if tools and tool_choice is None:
+            self._expect_tool_calls(endpoint.model, reply)
+        return reply
+
+    async def ask(
+        self,
+        role: str,
+        conversation: str,
+        messages: list[BaseMessage],
+        answer: type[T],
+        *,
+        attempts: int = 3,
+        check: Callable[[T], list[str]] | None = None,
+    ) -> tuple[T, list[BaseMessage]]:
+        """Ask until an answer of the wanted type is accepted.
+
+        Args:
+            role: as in `call`.
+            conversation: as in `call`.
+            messages: the conversation, ending with the question.
+            answer: its docstring tells the model what is wanted, its fields' descriptions how.
+            attempts: answers asked for before giving up.
+            check: says what is wrong with an answer that fits the type; an empty list accepts it.
+
+        Returns: the answer, and the conversation with everything said appended, ready for another question.
+        Raises: as `call`; ModelError: no answer was acceptable.
+        """
+        return await ask(self, role, conversation, messages, answer, attempts, check)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        if self._http is not None:
+            await self._http.aclose()
+        self._http = None
+        self._chats.clear()
+
+    def _options(self, conversation: str, tools: list[dict[str, Any]] | None, choice: str | None) -> dict[str, Any]:
+        options: dict[str, Any] = {"tools": tools} if tools else {}
+        if tools and choice:
+            plain = choice in ("auto", "required", "none")
+            options["tool_choice"] = choice if plain else {"type": "function", "function": {"name": choice}}
+        if self._loopback or self._transport is not None:
+            options["extra_headers"] = {CONVERSATION_HEADER: quote(conversation, safe="/:-_. ")}
+        return options
+
+    async def _once(
+        self, endpoint: Endpoint, messages: list[BaseMessage], options: dict[str, Any]
+    ) -> tuple[AIMessage, float]:
+        """One request: its message and seconds. The edge where foreign exceptions end."""
+        if endpoint.model not in self._chats:
+            await asyncio.to_thread(self._open_chat, endpoint.model)
+        chat, sent = self._chats[endpoint.model], wire(messages)
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self.settings.call_seconds):
+                answer = await chat.ainvoke(sent, **options)
+        except foreign_errors() as exc:
+            quotes_key = endpoint.redact(repr(exc)) != repr(exc)
+            raise fault_from(exc, endpoint) from (None if quotes_key else exc)
+        return answer, time.monotonic() - started
+
+    def _open_chat(self, name: str) -> None:
+        """Make a client; on a worker thread, because the import takes two seconds."""
+        settings = self.settings
+        self._http = self._http or self._open_http()
+        self._chats[name] = strict_chat_class()(
+            model=name,
+            base_url=settings.base_url,
+            api_key=SecretStr(self._key),
+            temperature=settings.temperature,
+            timeout=settings.call_seconds,
+            max_retries=0,  # retries are ours
+            use_responses_api=False,  # third parties do not have it
+            http_async_client=self._http,
+            **_output_limit(settings),
+        )
+
+    def _open_http(self) -> Any:
+        from openai import DefaultAsyncHttpxClient
+
+        if self._transport is not None:
+            return DefaultAsyncHttpxClient(transport=self._transport)  # type: ignore[arg-type]  # by shape, not by class
+        # A proxy of the environment must not be asked for this machine's own loopback.
+        return DefaultAsyncHttpxClient(trust_env=not self._loopback)
+
+    def _expect_tool_calls(self, name: str, reply: Reply) -> None:
+        """Tell a model that never makes tool calls from one that is only talking.
+
+        Raises: ToolsRefused: it never did, though offered tools several times.
+        """
+        if reply.message.tool_calls or reply.invalid:
+            self._callers.add(name)
+        self._silent[name] += 1
+        if name not in self._callers and self._silent[name] >= SILENT_CALLS:
+            raise ToolsRefused.by(name, f"{SILENT_CALLS} answers were text only, though tools were offered")
+
+    def _warn(self, text: str) -> None:
+        self._events.emit(Noticed(text=text, level="warning"))
+
+
+def _called(role: str, conversation: str, turn: int, reply: Reply, endpoint: Endpoint) -> ModelCalled:
+    usage, message = reply.usage, reply.message
+    calls = [{"id": call["id"], "name": call["name"], "args": call["args"]} for call in message.tool_calls]
+    return ModelCalled(
+        role=role,
+        conversation=conversation,
+        turn=turn,
+        text=endpoint.redact(message.text),
+        tool_calls=json.loads(endpoint.redact(json.dumps(calls))),
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cached_tokens,
+        output_tokens=usage.output_tokens,
+        cost_usd=usage.cost_usd,
+        seconds=usage.seconds,
+    )
+
+
+def _output_limit(settings: ModelSettings) -> dict[str, Any]:
+    """The limit under the name the endpoint knows: most know only the older one."""
+    if not settings.max_output_tokens:
+        return {}
+    if urlsplit(settings.base_url).hostname == "api.openai.com":
+        return {"max_completion_tokens": settings.max_output_tokens}
+    return {"extra_body": {"max_tokens": settings.max_output_tokens}}
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine's own.
+
+    Raises: SetupError: it is not an address.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 and parts.scheme in ("http", "https") else None
+    except ValueError:
+        host = None
+    if not host:
+        raise SetupError(f"OPENAI_BASE_URL is not an address: {url!r}", "It looks like https://host/v1.")
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _api_key(base_url: str, loopback: bool) -> str:
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    if not key and not loopback:
+        raise SetupError(f"OPENAI_API_KEY is not set; {base_url} needs it.", "Set it in the environment.")
+    if not key.isascii() or not key.isprintable():
+        raise SetupError("OPENAI_API_KEY holds characters that no key has.", "Copy it again.")
+    return key or "none"

@@ -1,0 +1,225 @@
+"""What an endpoint can do wrong, told apart by what can be done about it.
+
+Every exception of openai, its HTTP client and langchain becomes one of ours here and nowhere else:
+
+    PassingFault        trying again may help: 429, 5xx, a dropped connection, an HTML page; never leaves `Model`
+    ModelPaused         waiting helps, longer than a run should wait: quota, a long Retry-After, a dead endpoint
+    ContextOverflow     the prompt must become shorter
+    ToolChoiceRefused   the endpoint cannot be made to call one named tool; `ask` goes on without
+    ToolsRefused        the model makes no tool calls; another one is needed
+    ModelError          nothing of these; SetupError: the key, the model's name or the address is wrong
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from harness.errors import HarnessError, ModelError, SetupError
+
+OVERFLOW = re.compile(
+    r"context_length_exceeded|maximum context length|context window|context size|context limit|prompt is too long"
+    r"|request too large|input tokens exceed|too many tokens|reduce the length",
+    re.IGNORECASE,
+)
+QUOTA = re.compile(
+    r"insufficient_quota|exceeded your current quota|billing|credit balance|insufficient.{0,20}credits", re.I
+)
+TOOLS = re.compile(
+    r"(not|n't) support (tool|function)|support tool use|(tools?|functions?|function calling) (is|are) not supported",
+    re.I,
+)
+
+
+class ContextOverflow(ModelError):
+    """The prompt does not fit the model's window; condense it and call again."""
+
+
+class ToolsRefused(ModelError):
+    """The model makes no tool calls, so it cannot be used for the role."""
+
+    @classmethod
+    def by(cls, model: str, why: str) -> ToolsRefused:
+        """One sentence for every way of finding this out."""
+        return cls(
+            f"the model {model!r} does not make tool calls: {why}",
+            "The harness works through tools; choose another model (OPENAI_MODEL, or [model.roles] in harness.toml).",
+        )
+
+
+class ToolChoiceRefused(ModelError):
+    """The endpoint refuses `tool_choice`; ask without it."""
+
+
+class ModelPaused(ModelError):
+    """The endpoint will not answer for a while: a safe stop.
+
+    Args:
+        resume_at: when it said it will answer again; None when it did not say.
+    """
+
+    def __init__(self, what: str, remedy: str = "", *, resume_at: datetime | None = None) -> None:
+        super().__init__(what, remedy)
+        self.resume_at = resume_at
+
+    @classmethod
+    def until(cls, what: str, seconds: float) -> ModelPaused:
+        """Stop because the endpoint asked for a longer wait than allowed."""
+        resume_at = datetime.now(UTC) + timedelta(seconds=seconds)
+        remedy = f"Resume the thread after {resume_at:%Y-%m-%d %H:%M:%S} UTC."
+        return cls(f"{what}; it asks to wait {seconds:.0f} s", remedy, resume_at=resume_at)
+
+
+class PassingFault(ModelError):
+    """Trying again may help.
+
+    Args:
+        retry_after: seconds the endpoint asked to wait; None when it did not.
+    """
+
+    def __init__(self, what: str, remedy: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(what, remedy)
+        self.retry_after = retry_after
+
+
+class BadCompletion(ValueError):
+    """A 200 answer that is not a chat completion.
+
+    Args:
+        status: the HTTP status its body claims, when a gateway wrapped an error in a 200.
+    """
+
+    def __init__(self, why: str, status: int | None = None) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Who was asked; what the texts name."""
+
+    model: str
+    base_url: str
+    key: str = field(default="", repr=False)
+
+    def redact(self, text: str) -> str:
+        """Take the key out of a text that a server may have echoed."""
+        return text.replace(self.key, "[key]") if len(self.key) >= 8 else text
+
+
+def foreign_errors() -> tuple[type[Exception], ...]:
+    """The exceptions that `fault_from` understands."""
+    import httpx2
+    import openai
+    from langchain_core.exceptions import LangChainException
+
+    http = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.CookieConflict, httpx2.StreamError)
+    # A hostile answer surfaces in the client's parsers as one of the plain ones.
+    plain = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OSError)
+    return (openai.OpenAIError, LangChainException, *http, *plain)
+
+
+def fault_from(exc: Exception, endpoint: Endpoint) -> HarnessError:
+    """Say which of our faults a foreign exception is, with nothing secret in the text."""
+    import httpx2
+    import openai
+
+    said = endpoint.redact(_words(exc))
+    status = getattr(exc, "status_code", None) or getattr(exc, "status", None)
+    where = f"the endpoint {endpoint.base_url}"
+    if isinstance(exc, openai.APIResponseValidationError):
+        return PassingFault(f"{where} answered something that is not a chat completion: {said}", _WRONG_SERVER)
+    if isinstance(status, int) and isinstance(exc, openai.APIStatusError | BadCompletion):
+        headers = getattr(getattr(exc, "response", None), "headers", {})
+        return _status_fault(status, said, endpoint, getattr(exc, "type", None), retry_after(headers))
+    if isinstance(exc, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
+        return PassingFault(f"{where} did not answer in time", "Is it up? A slow model needs a larger call_seconds.")
+    if isinstance(exc, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
+        return SetupError(f"{endpoint.base_url!r} is not an address: {said}", "Set OPENAI_BASE_URL.")
+    if isinstance(exc, openai.APIConnectionError | httpx2.TransportError | OSError):
+        return _connection_fault(exc, said, endpoint)
+    if OVERFLOW.search(said):
+        return _overflow(endpoint, said)
+    if isinstance(exc, openai.APIError | httpx2.RequestError | httpx2.StreamError | _SHAPE_ERRORS):
+        return PassingFault(f"{where} answered something that is not a chat completion: {said}", _WRONG_SERVER)
+    return ModelError(f"the model {endpoint.model!r} could not be called: {type(exc).__name__}: {said}")
+
+
+_SHAPE_ERRORS = ValueError | TypeError | KeyError | IndexError | AttributeError | RecursionError
+_WRONG_SERVER = "Is OPENAI_BASE_URL a Chat Completions endpoint (usually it ends in /v1)?"
+
+
+def _status_fault(status: int, said: str, endpoint: Endpoint, kind: str | None, wait: float | None) -> HarnessError:
+    where = f"the endpoint {endpoint.base_url} answered {status}: {said}"
+    if kind == "recording_divergence":
+        return ModelError(said, "The run no longer does what was recorded; record it again, or undo the change.")
+    if status == 413 or (status in (400, 422, 429, 500) and OVERFLOW.search(said)):
+        return _overflow(endpoint, said)
+    if status == 402 or (status in (403, 429) and QUOTA.search(said)):
+        return ModelPaused(f"the account's quota is used up: {said}", "Raise it or wait, then resume the thread.")
+    if status in (408, 409, 425, 429) or status >= 500:
+        return PassingFault(where, retry_after=wait)
+    if status == 401:
+        return SetupError(f"{endpoint.base_url} refuses the API key: {said}", "Set OPENAI_API_KEY to a valid key.")
+    if status in (400, 404, 422) and TOOLS.search(said):
+        return ToolsRefused.by(endpoint.model, said)
+    if status in (400, 422) and "tool_choice" in said:
+        return ToolChoiceRefused(where)
+    if status == 403:
+        return SetupError(where, f"The key may not use {endpoint.model!r}: allow it, or set OPENAI_MODEL.")
+    if status in (404, 405) or 300 <= status < 400:
+        return SetupError(where, f"Check OPENAI_MODEL ({endpoint.model!r}). {_WRONG_SERVER}")
+    return ModelError(where, "The request was refused as it is; trying again would not help.")
+
+
+def _overflow(endpoint: Endpoint, said: str) -> ContextOverflow:
+    return ContextOverflow(
+        f"the prompt does not fit {endpoint.model!r}: {said}",
+        "Set context_tokens in harness.toml to the model's real window, or choose one with a larger window.",
+    )
+
+
+def _connection_fault(exc: Exception, said: str, endpoint: Endpoint) -> HarnessError:
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause):
+            return SetupError(
+                f"the certificate of {endpoint.base_url} is not trusted", "Set SSL_CERT_FILE to its issuer."
+            )
+        said = endpoint.redact(str(cause)) or said
+        cause = cause.__cause__ or cause.__context__
+    return PassingFault(
+        f"the endpoint {endpoint.base_url} could not be reached: {said[:300]}", "Is it up, and OPENAI_BASE_URL right?"
+    )
+
+
+def _words(exc: Exception) -> str:
+    """What the server said, short; of an HTML page only that it is one."""
+    body = getattr(exc, "body", None)
+    said = str(body.get("message") or body) if isinstance(body, Mapping) else str(exc)
+    if isinstance(body, Mapping) and body.get("code"):
+        said = f"{said} ({body['code']})"
+    return "an HTML page" if re.search(r"<(!doctype|html)", said, re.I) else said[:600]
+
+
+def retry_after(headers: Any, now: datetime | None = None) -> float | None:
+    """Seconds a Retry-After header asks for; None when there is none or it makes no sense."""
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            return _sensible(float(milliseconds) / 1000)
+        value = headers.get("retry-after", "").strip()
+        if re.fullmatch(r"\d+(\.\d+)?", value):
+            return _sensible(float(value))
+        until = parsedate_to_datetime(value)
+        return _sensible(max(0.0, (until - (now or datetime.now(UTC))).total_seconds()))
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _sensible(seconds: float) -> float | None:
+    return seconds if 0 <= seconds < timedelta(days=366).total_seconds() else None

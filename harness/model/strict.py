@@ -1,0 +1,191 @@
+"""ChatOpenAI, made strict: an answer is a whole chat completion or a fault, never a guess.
+
+The client accepts answers without an end, repairs cut arguments, and lets a list of arguments escape as a
+ValidationError. Here the raw answer is checked before the client reads it: it needs a choice with a finish reason,
+and each tool call arguments that parse as one JSON object. A call that does not becomes an invalid call, which the
+session can answer; it is never carried out.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from harness.model.faults import BadCompletion
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage, BaseMessage
+    from langchain_openai import ChatOpenAI
+
+MAX_ARGUMENTS = 1_000_000
+"""Characters of one call's arguments; more is a model that repeats itself."""
+
+
+@lru_cache(maxsize=1)
+def strict_chat_class() -> type[ChatOpenAI]:
+    """The client class; a function because its import takes two seconds."""
+    from langchain_openai import ChatOpenAI
+
+    class StrictChatOpenAI(ChatOpenAI):
+        """Checks the raw answer before the client reads it."""
+
+        def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> Any:
+            completion, invalid = check_completion(_as_dict(response))
+            result = super()._create_chat_result(completion, generation_info)
+            message: Any = result.generations[0].message
+            message.invalid_tool_calls = invalid
+            return result
+
+    return StrictChatOpenAI
+
+
+def _as_dict(response: Any) -> dict[str, Any]:
+    if hasattr(response, "model_dump"):
+        response = response.model_dump(warnings=False)
+    if not isinstance(response, dict):
+        raise BadCompletion(f"text, not JSON: {str(response)[:200]}")
+    return response
+
+
+def check_completion(body: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Check one answer; the second value holds its tool calls that are not calls, in the client's own form.
+
+    Raises: BadCompletion: not a whole chat completion.
+    """
+    if error := body.get("error"):
+        raise _wrapped_error(error)
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise BadCompletion("it holds no choices")
+    choice = choices[0]
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise BadCompletion("its choice holds no message")
+    if not isinstance(choice.get("finish_reason"), str) or not choice["finish_reason"]:
+        raise BadCompletion("it has no finish_reason, so it may be cut")
+    calls, invalid = _sort_calls(message.get("tool_calls"))
+    clean = {"role": "assistant", "content": _text(message), "tool_calls": calls}
+    return {**body, "choices": [{**choice, "message": clean}], "usage": _usage(body.get("usage"))}, invalid
+
+
+def _wrapped_error(error: Any) -> BadCompletion:
+    """A gateway's error inside a 200."""
+    if not isinstance(error, dict):
+        return BadCompletion(f"error: {str(error)[:300]}")
+    code = error.get("code")
+    return BadCompletion(str(error.get("message") or error)[:300], code if isinstance(code, int) else None)
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message.get("content") or message.get("refusal") or ""
+    if isinstance(content, list):
+        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    # A lone surrogate cannot be written to any file of ours.
+    return str(content).encode("utf-8", "replace").decode()
+
+
+def _sort_calls(raw: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    good: list[dict[str, Any]] = []
+    bad: list[dict[str, Any]] = []
+    for call in raw if isinstance(raw, list) else []:
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict):
+            continue
+        call_id, name, arguments = call.get("id"), function.get("name"), function.get("arguments")
+        call_id = call_id if isinstance(call_id, str) else ""
+        try:
+            arguments = parse_arguments(name, arguments)
+        except ValueError as exc:
+            raw_text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            wrong = {"id": call_id, "name": str(name or ""), "args": raw_text[:MAX_ARGUMENTS], "error": str(exc)}
+            bad.append({"type": "invalid_tool_call", **wrong})
+        else:
+            good.append(
+                {"id": call_id, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+            )
+    return good, bad
+
+
+def parse_arguments(name: Any, raw: Any) -> dict[str, Any]:
+    """Read a call's arguments as one JSON object.
+
+    Raises: ValueError: they are not; the text tells the model what is wrong.
+    """
+    if not isinstance(name, str) or not name:
+        raise ValueError("the call names no tool")
+    if raw in (None, ""):
+        return {}
+    if isinstance(raw, dict):  # some local servers do not encode them
+        return raw
+    if not isinstance(raw, str) or len(raw) > MAX_ARGUMENTS:
+        raise ValueError(f"the arguments are not JSON text of at most {MAX_ARGUMENTS} characters")
+    try:
+        parsed = json.loads(raw, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("the arguments hold half a character (a lone surrogate)") from None
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"the arguments are not JSON: {exc}") from None
+    except RecursionError:
+        raise ValueError("the arguments are nested too deeply") from None
+    if not isinstance(parsed, dict):
+        raise ValueError("the arguments are JSON, but not one object")
+    return parsed
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("the arguments name one key twice")
+    return found
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"the arguments hold {text}, which is not JSON")
+
+
+def _usage(usage: Any) -> dict[str, Any] | None:
+    """The token counts when they are counts."""
+    names = ("prompt_tokens", "completion_tokens")
+    if not isinstance(usage, dict) or any(not _is_count(usage.get(name)) for name in names):
+        return None
+    total = {"total_tokens": usage["prompt_tokens"] + usage["completion_tokens"]}
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    counts = {name: usage[name] for name in names} | total
+    return counts | ({"prompt_tokens_details": {"cached_tokens": cached}} if _is_count(cached) else {})
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def unique_ids(message: AIMessage, before: list[BaseMessage]) -> None:
+    """Give each call an id that no other call of the conversation has.
+
+    Some endpoints number calls from zero in every answer, or send one id twice; an answer to an id must have one call.
+    """
+    taken = {call["id"] for old in before for call in _all_calls(old)}
+    for call in _all_calls(message):
+        base = call["id"] or "call"
+        number = 1
+        while not call["id"] or call["id"] in taken:
+            number += 1
+            call["id"] = f"{base}-{number}"
+        taken.add(call["id"])
+
+
+def _all_calls(message: BaseMessage) -> list[Any]:
+    return [*getattr(message, "tool_calls", []), *getattr(message, "invalid_tool_calls", [])]
+
+
+def wire(messages: list[BaseMessage]) -> list[BaseMessage]:
+    """Messages as they may be sent: an invalid call's text wrapped in JSON, since servers parse what they get back."""
+    return [_wrap_invalid(message) if getattr(message, "invalid_tool_calls", None) else message for message in messages]
+
+
+def _wrap_invalid(message: Any) -> BaseMessage:
+    wrapped = [{**call, "args": json.dumps({"not_json": call["args"]})} for call in message.invalid_tool_calls]
+    copy: BaseMessage = message.model_copy(update={"invalid_tool_calls": wrapped})
+    return copy
