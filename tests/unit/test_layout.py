@@ -26,7 +26,7 @@ LEVELS = [
     {"cli", "console", "demo", "__main__"},
     {"runtime", "doctor"},
     {"initializer", "coding"},
-    {"session", "journal", "parts", "budget", "verify", "tools"},
+    {"session", "brief", "journal", "parts", "budget", "verify", "tools"},
     {
         "browser",
         "memory",
