@@ -1,0 +1,200 @@
+"""What code can hold a contract to, before any code of the feature exists.
+
+A pure reading of the contract beside the text it was written from. Each problem is a sentence for the author, who is a
+model: it names the item and says what to do. Whether an expectation means anything is not decided here but by proof.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from harness.features import Feature
+from harness.plan_rules import sees
+from harness.verify.check import Act, Contract, Expectation, Item, Locator
+
+_TYPES = ("fill", "type", "select", "upload")
+_LITERAL = ("text", "value", "title", "dialog")
+_ABOUT_PAGE = ("console_clean", "no_failed_requests", "no_overflow")
+_BLANK_WORDS = re.compile(r"\b(blank|blanks|empty|emptied|clear|clears|cleared|white ?space|spaces?)\b", re.IGNORECASE)
+_RELOADS = re.compile(r"\b(re-?load(?:s|ed|ing)?|refresh(?:es|ed|ing)?)\b", re.IGNORECASE)
+_GENERATED = re.compile(
+    r"\.(?:css|sc|jsx?|emotion|jss|svelte)-[\w-]+"  # what style libraries make
+    r"|\.\w+_\w+__[\w-]*[A-Z0-9][\w-]*"  # css modules
+    r"|\.[A-Za-z_-]*\d\w*[A-Za-z]\d\w*|\d{6,}"  # hashes, time stamps
+    r"|\[data-(?:v-|reactid|emotion)|:r\w*:|#radix-"
+)
+
+
+def lint_contract(contract: Contract, feature: Feature, spec_lines: str = "") -> list[str]:
+    """Everything wrong with a contract; empty when it may be agreed.
+
+    Args:
+        contract: as its author wrote it.
+        feature: the feature it is for.
+        spec_lines: the lines of the specification the feature covers.
+    """
+    text = _fold(" ".join((feature.description, *feature.steps, spec_lines)))
+    return [
+        *_wrong_start(contract),
+        *_wrong_steps(contract, feature),
+        *_unwitnessed(contract),
+        *_not_quoted(contract, text),
+        *_idle_end(contract),
+        *_poor_samples(contract, text),
+        *_not_remembered(contract),
+        *_wrong_values(contract),
+    ]
+
+
+def _wrong_start(contract: Contract) -> Iterator[str]:
+    """Each user's browser is empty until it opens a page."""
+    seen: set[str] = set()
+    for index, item in enumerate(contract.items):
+        if item.user in seen:
+            continue
+        if isinstance(item, Act) and item.act in ("viewport", "answer_dialog", "restart"):
+            continue
+        seen.add(item.user)
+        if not (isinstance(item, Act) and item.act == "navigate"):
+            whose = f" of {item.user!r}" if item.user else ""
+            yield f"items[{index}]: the first item{whose} must be a navigate act; the browser is empty before it."
+
+
+def _wrong_steps(contract: Contract, feature: Feature) -> Iterator[str]:
+    last = len(feature.steps)
+    for index, item in enumerate(contract.items):
+        if item.step > last:
+            yield f"items[{index}]: there is no step {item.step}; the feature has {last}."
+    expected = {item.step for _, item in contract.expectations()}
+    reloaded = {i.step for i in contract.items if isinstance(i, Act) and i.act in ("reload", "navigate", "restart")}
+    for number, step in enumerate(feature.steps, 1):
+        if sees(step) and number not in expected:
+            yield f"step {number} says what is seen ({step!r}) but no expectation has step {number}."
+        if _RELOADS.search(step) and number not in reloaded:
+            yield f"step {number} loads the page again ({step!r}) but has no reload act."
+
+
+def _unwitnessed(contract: Contract) -> Iterator[str]:
+    """What is hidden must be there at another moment, else a name that fits nothing would do."""
+    there = {name for item in contract.items if _shows(item) for name in (item.target,) if name}
+    there |= {item.to for item in contract.items if isinstance(item, Act) and item.to}
+    for index, item in contract.expectations():
+        if _says_absent(item) and item.target not in there:
+            yield (
+                f"items[{index}]: {item.target!r} is only ever absent. Expect it visible (or act on it) at another "
+                "moment of the check, or use the name of a thing that is there at another moment."
+            )
+
+
+def _says_absent(item: Expectation) -> bool:
+    return item.expect == "hidden" or (item.expect == "count" and item.number == 0)
+
+
+def _shows(item: Item) -> bool:
+    return isinstance(item, Act) or not _says_absent(item)
+
+
+def _not_quoted(contract: Contract, text: str) -> Iterator[str]:
+    typed = " ".join(_fold(i.value or "") for i in contract.items if isinstance(i, Act) and i.act in _TYPES)
+    for index, item in contract.expectations():
+        for literal in _literals(item):
+            folded = _fold(literal)
+            if item.source == "quoted" and folded not in text and folded not in typed:
+                yield (
+                    f"items[{index}]: {literal!r} stands neither in the feature's text nor in what the check typed. "
+                    'Quote the text exactly, or set source to "assumed".'
+                )
+
+
+def _literals(item: Expectation) -> Iterable[str]:
+    if item.match == "matches":
+        return ()
+    return item.values if item.expect == "order" else (item.value or "",) * (item.expect in _LITERAL)
+
+
+def _idle_end(contract: Contract) -> Iterator[str]:
+    if isinstance(contract.items[-1], Act):
+        yield "the last item is an act; after the last act there must be an expectation that shows what it did."
+    if all(item.expect in _ABOUT_PAGE for _, item in contract.expectations()):
+        yield "no expectation is about what the feature does; expect what a person sees."
+
+
+def _poor_samples(contract: Contract, text: str) -> Iterator[str]:
+    samples = [(n, i.value) for n, i in enumerate(contract.items) if isinstance(i, Act) and i.act in _TYPES]
+    for index, sample in samples:
+        if not (sample or "").strip() and not _BLANK_WORDS.search(text):
+            yield f"items[{index}]: the value is blank; enter a distinctive text."
+    words = sorted({_fold(s) for _, s in samples if s and len(s.strip()) > 1}, key=len)
+    for place, short in enumerate(words):
+        for long in words[place + 1 :]:
+            if short in long and not (short in text and long in text):
+                yield f"the sample {short!r} is part of the sample {long!r}; choose texts that cannot be confused."
+
+
+def _not_remembered(contract: Contract) -> Iterator[str]:
+    kept: set[str | None] = set()
+    for index, item in enumerate(contract.items):
+        if isinstance(item, Act) and item.act == "remember":
+            kept.add(item.value)
+        if isinstance(item, Expectation) and item.expect in ("unchanged", "changed") and item.value not in kept:
+            yield f"items[{index}]: nothing was remembered as {item.value!r} before; add a remember act."
+
+
+def _wrong_values(contract: Contract) -> Iterator[str]:
+    for index, item in enumerate(contract.items):
+        if why := (_wrong_act(item) if isinstance(item, Act) else _wrong_expectation(item)):
+            yield f"items[{index}]: {why}"
+
+
+def _wrong_act(item: Act) -> str:
+    value = item.value or ""
+    if item.act == "navigate" and not re.match(r"/(?!/)", value):
+        return f"navigate takes a path that begins with a single '/', not {value!r}."
+    if item.act == "viewport" and not re.fullmatch(r"[1-9]\d{2,3}x[1-9]\d{2,3}", value):
+        return f"viewport takes WIDTHxHEIGHT such as 390x844, not {value!r}."
+    if item.act == "press" and not value.strip():
+        return "press takes the name of a key, such as Enter or Control+z."
+    return ""
+
+
+def _wrong_expectation(item: Expectation) -> str:
+    value = item.value
+    if item.match == "matches" and value is not None:
+        try:
+            re.compile(value)
+        except re.error as exc:
+            return f"{value!r} is not a regular expression: {exc}."
+    if item.match != "is" and value is not None and not value.strip():
+        return "a blank text is contained in every text; expect the text itself."
+    if item.expect in ("text", "title", "dialog") and value is not None and not value.strip():
+        return f"{item.expect} of nothing cannot be seen; expect the thing hidden instead."
+    return ""
+
+
+def locator_problems(locator: Locator) -> list[str]:
+    """What makes a locator break at the next build: generated classes and ids, paths of nth children."""
+    problems = [
+        f"css {part.css!r} uses a generated name; use role and name, label or text."
+        for part in _parts(locator)
+        if part.css and _GENERATED.search(part.css)
+    ]
+    if any(part.css and part.css.count(":nth") > 1 for part in _parts(locator)):
+        problems.append("a path of nth-children is not a locator; use role and name, label or text.")
+    return problems
+
+
+def is_last_resort(locator: Locator) -> bool:
+    """Whether css or a position was needed anywhere."""
+    return any(part.css is not None or part.nth is not None for part in _parts(locator))
+
+
+def _parts(locator: Locator) -> Iterator[Locator]:
+    yield locator
+    for part in (locator.inside, locator.has, *locator.around):
+        if part is not None:
+            yield from _parts(part)
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.split()).casefold()
