@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from harness.errors import FeatureFileError
 from harness.project import write_atomic
-from harness.state_file import file_errors, parse_json
+from harness.state_file import file_errors, parse_json, read_text
 
 FeatureId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -141,7 +141,16 @@ class FeatureList(_Value):
         Raises: FeatureFileError: the file is missing, empty, broken, or of a version this harness does not know.
         """
         with file_errors(path, "feature list"):
-            return cls.model_validate(parse_json(path))
+            return cls.model_validate(parse_json(read_text(path)))
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> FeatureList:
+        """Read a list from the text of a file of that name.
+
+        Raises: FeatureFileError: as `load`.
+        """
+        with file_errors(Path(name), "feature list"):
+            return cls.model_validate(parse_json(text))
 
     def save(self, path: Path) -> None:
         """Write the list whole: the old file or the new one, never a part."""

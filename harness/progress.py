@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.project import write_atomic
-from harness.state_file import file_errors, parse_json
+from harness.state_file import file_errors, parse_json, read_text
 
 Outcome = Literal["passed", "failed", "parked", "limit", "interrupted"]
 
@@ -69,12 +69,24 @@ class Progress(_Value):
         Raises: FeatureFileError: it is missing, empty, broken, or of a version this harness does not know.
         """
         with file_errors(path, "progress file"):
-            return cls.model_validate(parse_json(path))
+            return cls.model_validate(parse_json(read_text(path)))
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> Progress:
+        """Read the text of a file of that name.
+
+        Raises: FeatureFileError: as `load`.
+        """
+        with file_errors(Path(name), "progress file"):
+            return cls.model_validate(parse_json(text))
 
     def save(self, path: Path) -> None:
         """Write the file whole."""
-        text = json.dumps(self.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False)
-        write_atomic(path, text + "\n")
+        write_atomic(path, self.to_json())
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False) + "\n"
 
     def append(self, entry: SessionEntry) -> Progress:
         """The file with one more session.

@@ -38,9 +38,13 @@ def file_errors(path: Path, what: str) -> Iterator[None]:
         raise FeatureFileError(f"{path} cannot be read as a {what}: {exc}.", remedy) from exc
 
 
-def parse_json(path: Path) -> Any:
-    """Parse strictly: UTF-8, no repeated keys, no NaN, not empty."""
-    text = path.read_text(encoding="utf-8-sig")
+def read_text(path: Path) -> str:
+    """The text of a file, UTF-8, without a byte order mark."""
+    return path.read_text(encoding="utf-8-sig")
+
+
+def parse_json(text: str) -> Any:
+    """Parse strictly: no repeated keys, no NaN, not empty."""
     if not text.strip():
         raise ValueError("it is empty")
     return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)

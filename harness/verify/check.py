@@ -249,6 +249,33 @@ class Check(_Frozen):
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
+class Element(_Frozen):
+    """A thing on the pages of a project that has a name for good."""
+
+    description: str
+    """What it is, in words."""
+    locator: Locator
+
+
+class Elements(_Frozen):
+    """`checks/elements.json`: names bound once and kept for the whole project."""
+
+    version: Literal[1] = 1
+    elements: dict[str, Element] = Field(default_factory=dict)
+
+    def locators(self) -> dict[str, Locator]:
+        """Name -> locator."""
+        return {name: element.locator for name, element in self.elements.items()}
+
+    def descriptions(self) -> dict[str, str]:
+        """Name -> what it is."""
+        return {name: element.description for name, element in self.elements.items()}
+
+    def with_more(self, more: Mapping[str, Element]) -> Elements:
+        """These and more; a name that is there keeps its binding, because other checks stand on it."""
+        return self.model_copy(update={"elements": {**more, **self.elements}})
+
+
 def targets_of(item: Item) -> tuple[str, ...]:
     """The target names an item uses."""
     names = (item.target, item.to if isinstance(item, Act) else None)

@@ -1,0 +1,78 @@
+"""What a session is told: the first message of a fresh context, and the evidence when an attempt failed.
+
+The brief replaces history: the feature, the contract in words, what the last sessions left, what memory brings. It is
+cut to a budget and holds foreign text only as quoted data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.features import Feature, Totals
+from harness.progress import SessionEntry
+from harness.prompts import fence
+
+BRIEF_TOKENS = 6000
+_CHARACTERS_PER_TOKEN = 4
+_FILES_SHOWN = 80
+
+
+def render_brief(
+    feature: Feature,
+    spec_lines: str,
+    contract_words: str,
+    totals: Totals,
+    entries: Sequence[SessionEntry],
+    subjects: Sequence[str],
+    files: Sequence[str],
+    recalled: str,
+) -> str:
+    """Put the first message together.
+
+    Args:
+        feature: what to build.
+        spec_lines: lines of the specification it covers.
+        contract_words: what the check will do and see.
+        totals: how far the list is.
+        entries: the last sessions, oldest first.
+        subjects: of the last commits, newest first.
+        files: paths in the tree.
+        recalled: quoted records, or "".
+    """
+    steps = "\n".join(f"{number}. {step}" for number, step in enumerate(feature.steps, 1))
+    parts = [
+        f"# Feature {feature.id}: build it\n\n{feature.description}\n\nSteps a user will take:\n{steps}",
+        f"It was reopened: {fence(feature.reason, 'the harness')}" if feature.is_reopened else "",
+        f"Lines of the specification:\n{fence(spec_lines, 'spec.md')}" if spec_lines else "",
+        f"# How it will be verified\n\nIn a real browser, on empty data, exactly so:\n\n{contract_words}",
+        f"# Where the project stands\n\n{totals}.",
+        f"Last commits:\n{fence(_lines(subjects), 'git log')}" if subjects else "",
+        f"Last sessions:\n{fence(_sessions(entries), 'progress.json')}" if entries else "",
+        f"Files:\n{fence(_lines(files[:_FILES_SHOWN], len(files)), 'git ls-files')}" if files else "The tree is empty.",
+        f"# What earlier sessions learned\n\n{recalled}" if recalled else "",
+    ]
+    return _cut("\n\n".join(part for part in parts if part))
+
+
+def render_evidence(reason: str, repairs_left: int) -> str:
+    """The message after a failed verdict."""
+    left = f"{repairs_left} more repairs in this session." if repairs_left else "This is the last repair of this session."
+    return (
+        "# The harness verified the feature, and it does not pass\n\n"
+        f"{reason}\n\nMend the application, see it work, and call finish again. {left}"
+    )
+
+
+def _sessions(entries: Sequence[SessionEntry]) -> str:
+    lines = (f"{e.feature} {e.outcome}: {e.summary}" + (f" Next: {e.next}" if e.next else "") for e in entries)
+    return "\n".join(lines)
+
+
+def _lines(names: Sequence[str], total: int = 0) -> str:
+    more = [f"... and {total - len(names)} more"] if total > len(names) else []
+    return "\n".join([*names, *more])
+
+
+def _cut(text: str) -> str:
+    limit = BRIEF_TOKENS * _CHARACTERS_PER_TOKEN
+    return text if len(text) <= limit else text[:limit] + "\n[the rest of the brief was cut]"

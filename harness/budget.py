@@ -1,0 +1,71 @@
+"""When a run must stop: what it may use, and what the person asked.
+
+Asked at safe points only (before a model call, between sessions), so that stopping loses nothing. A limit is not a
+fault: `StopRun` names it, and `resume` goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness.errors import CostLimit, Interrupted, TimeLimit, TurnLimit
+from harness.settings import LimitSettings
+
+
+@dataclass
+class Spent:
+    """What was used."""
+
+    turns: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass
+class Budget:
+    """Limits of one run of a thread.
+
+    `spent` is asked for this run's use; `before` is what earlier runs of the thread used, as its progress file tells.
+    """
+
+    limits: LimitSettings
+    spent: Callable[[], Spent]
+    before: Spent = field(default_factory=Spent)
+    max_turns: int = 0
+    """Turns of this run; 0: no limit."""
+    max_sessions: int = 0
+    """Sessions of this run; 0: no limit."""
+    sessions: int = 0
+    """Sessions started in this run."""
+    stopping: bool = False
+    """The person asked to stop."""
+    started: float = field(default_factory=time.monotonic)
+
+    def check(self) -> None:
+        """Go on, or end the run.
+
+        Raises: Interrupted, TurnLimit, CostLimit, TimeLimit.
+        """
+        used = self.spent()
+        if self.stopping:
+            raise Interrupted("You asked to stop.")
+        if self.max_turns and used.turns >= self.max_turns:
+            raise TurnLimit(f"{used.turns} turns are used up (--max-turns).")
+        if self.limits.thread_tokens and used.tokens + self.before.tokens >= self.limits.thread_tokens:
+            raise CostLimit(f"{self.limits.thread_tokens} tokens are used up (limits.thread_tokens).")
+        if self.limits.thread_usd and used.cost_usd + self.before.cost_usd >= self.limits.thread_usd:
+            raise CostLimit(f"{self.limits.thread_usd} USD are used up (limits.thread_usd).")
+        minutes = (time.monotonic() - self.started) / 60
+        if self.limits.thread_minutes and minutes >= self.limits.thread_minutes:
+            raise TimeLimit(f"{self.limits.thread_minutes} minutes are used up (limits.thread_minutes).")
+
+    def start_session(self) -> None:
+        """Count one more session.
+
+        Raises: TurnLimit: no more are allowed in this run.
+        """
+        if self.max_sessions and self.sessions >= self.max_sessions:
+            raise TurnLimit(f"{self.sessions} sessions are used up (--max-sessions).")
+        self.sessions += 1

@@ -1,0 +1,232 @@
+"""What a thread keeps in git: the list, progress, checks and names of elements, read and written on its branch.
+
+Everything is read from the branch's last commit, never from the files in the worktree, which code of the project may
+have touched. Everything is written in one commit, which is found again by its trailers after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel
+
+from harness.commits import make_trailers
+from harness.errors import FeatureFileError, RepoError
+from harness.events import Noticed
+from harness.features import Feature, FeatureList, diff_lists
+from harness.progress import Progress, SessionEntry
+from harness.project import write_atomic
+from harness.specification import Specification
+from harness.state_file import file_errors, parse_json
+from harness.verify.check import Check, Element, Elements
+
+if TYPE_CHECKING:
+    from harness.parts import Parts
+    from harness.worktree import Worktree
+
+T = TypeVar("T", bound=BaseModel)
+FEATURES, PROGRESS, ELEMENTS, SPEC = "features.json", "progress.json", "checks/elements.json", "spec.md"
+
+
+class Ledger:
+    """The tracked state of one thread."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._tree: Worktree | None = None
+
+    @property
+    def name(self) -> str:
+        """The project's name in memory."""
+        return self._parts.project.state_dir.name
+
+    async def tree(self) -> Worktree:
+        """The thread's worktree, opened and repaired when first asked for.
+
+        Raises: RepoError: the repository has no commit to begin from.
+        """
+        if self._tree is None:
+            start = await self._parts.repo.head()
+            self._tree = await self._parts.repo.open_worktree(self._parts.worktree_path, self._parts.branch, start)
+            for repair in self._tree.repairs:
+                self._parts.events.emit(Noticed(text=repair, level="warning"))
+        return self._tree
+
+    async def head(self) -> str:
+        """The branch's last commit."""
+        return await (await self.tree()).head()
+
+    async def features(self) -> FeatureList:
+        """The list.
+
+        Raises: FeatureFileError: it is missing or broken in the last commit.
+        """
+        text = await self._read(FEATURES)
+        if text is None:
+            raise FeatureFileError(
+                f"{FEATURES} is not in the last commit of {self._parts.branch}.", "Run `harness init` first."
+            )
+        return FeatureList.parse(text, FEATURES)
+
+    async def progress(self) -> Progress:
+        """What sessions did; empty before the first."""
+        text = await self._read(PROGRESS)
+        return Progress.parse(text, PROGRESS) if text else Progress(thread=self._parts.thread_id)
+
+    async def elements(self) -> Elements:
+        """Names bound so far."""
+        text = await self._read(ELEMENTS)
+        return _parse(Elements, text, ELEMENTS) if text else Elements()
+
+    async def element_words(self) -> dict[str, str]:
+        """Names bound so far, in words, for the author of contracts."""
+        return (await self.elements()).descriptions()
+
+    async def checks(self) -> dict[str, Check]:
+        """The checks of features that pass.
+
+        Raises: FeatureFileError: one is missing or broken; it is named.
+        """
+        found = {}
+        for feature in (await self.features()).features:
+            if feature.passes:
+                name = f"checks/{feature.id}.json"
+                text = await self._read(name)
+                if text is None:
+                    raise FeatureFileError(f"{feature.id} passes, and {name} is missing.", "Restore it from git.")
+                found[feature.id] = _parse(Check, text, name)
+        return found
+
+    async def spec_lines(self, feature: Feature) -> str:
+        """The numbered lines of the specification that a feature covers; all of a short one without numbers."""
+        text = await self._read(SPEC)
+        return Specification(text).quote(feature.covers) if text else ""
+
+    async def subjects(self, count: int) -> list[str]:
+        """Subjects of the last commits, newest first."""
+        return [commit.subject for commit in await (await self.tree()).log(count)]
+
+    async def files(self) -> list[str]:
+        """Tracked paths."""
+        return await (await self.tree()).files()
+
+    async def same_tree(self, sha: str, other: str) -> bool:
+        """Whether two commits hold the same code; the harness's own files do not count."""
+        if not other:
+            return False
+        return await (await self.tree()).same_code(sha, other, (FEATURES, PROGRESS, "checks"))
+
+    async def commit(
+        self,
+        subject: str,
+        body: str,
+        trailers: Mapping[str, str],
+        features: FeatureList,
+        entry: SessionEntry | None,
+        *,
+        check: Check | None = None,
+        elements: Mapping[str, Element] | None = None,
+        state_only: bool = False,
+    ) -> str:
+        """Commit the worktree with new state and move the user's branch along.
+
+        Args:
+            check: the feature's, when it passed.
+            elements: names bound for the first time.
+            state_only: leave the code in the worktree out.
+
+        Replay: a commit with these trailers is returned as it is, and the tree cleaned of what was prepared again.
+        """
+        tree = await self.tree()
+        made = await tree.find_commit(trailers)
+        if made:
+            await tree.reset(await tree.head())
+        else:
+            names = await self._write(features, entry, check, elements or {})
+            made = await tree.commit(subject, body, trailers, paths=[] if state_only else None, always=names)
+        await self.follow()
+        return made
+
+    async def commit_state(
+        self, feature_id: str, event: str, reason: str, features: FeatureList, entry: SessionEntry | None
+    ) -> str:
+        """A commit of the list alone: parked, reopened, amended."""
+        count = len((await self.progress()).sessions)
+        trailers = make_trailers(
+            self._parts.thread_id, entry.session if entry else f"{event}-{count}", feature_id, event
+        )
+        return await self.commit(f"{feature_id}: {event}", reason, trailers, features, entry, state_only=True)
+
+    async def follow(self) -> None:
+        """Move the user's checked-out branch to the thread's last commit, where that overwrites nothing of theirs."""
+        branch = await self._parts.repo.branch()
+        if branch is None or branch == self._parts.branch:
+            return
+        moved = await self._parts.repo.fast_forward(branch, await self.head())
+        if not moved.moved and moved.reason:
+            text = f"Your branch {branch} stays where it is: {moved.reason}"
+            self._parts.events.emit(Noticed(text=f"{text} Take the work in with `git merge {self._parts.branch}`."))
+
+    async def take_in_user_commits(self) -> tuple[str, ...]:
+        """Merge what the user committed; returns ids of features they added.
+
+        Raises: FeatureFileError: the list was changed otherwise than by additions. RepoError: a conflict.
+        """
+        tree, branch = await self.tree(), await self._parts.repo.branch()
+        if branch is None or branch == self._parts.branch:
+            return ()
+        before, ours = await tree.head(), await self._read(FEATURES)
+        result = await tree.merge(branch)
+        if not result.merged:
+            raise RepoError(
+                f"Your branch {branch} and {self._parts.branch} conflict: {result.reason}",
+                f"Merge {self._parts.branch} into {branch} yourself, then run again.",
+            )
+        if ours is None or result.sha == before:
+            return ()
+        change = diff_lists(FeatureList.parse(ours, FEATURES), await self.features())
+        if not change.is_acceptable:
+            await tree.reset(before)
+            raise FeatureFileError(
+                f"{FEATURES} was changed on {branch} by somebody else: {change}.",
+                "Only additions are taken in. Undo that change with `git revert` or `git restore`, then run again.",
+            )
+        return change.added
+
+    async def _write(
+        self,
+        features: FeatureList,
+        entry: SessionEntry | None,
+        check: Check | None,
+        elements: Mapping[str, Element],
+    ) -> list[str]:
+        directory = (await self.tree()).directory
+        totals, progress = features.totals, await self.progress()
+        progress = progress.append(entry) if entry else progress
+        written = {
+            FEATURES: features.to_json(),
+            PROGRESS: progress.with_list(totals.total, totals.passing, totals.parked).to_json(),
+        }
+        if check:
+            written[f"checks/{check.contract.feature_id}.json"] = _json(check)
+        if elements:
+            written[ELEMENTS] = _json((await self.elements()).with_more(elements))
+        for name, text in written.items():
+            path = directory / name
+            path.parent.mkdir(exist_ok=True)
+            write_atomic(path, text)
+        return list(written)
+
+    async def _read(self, name: str) -> str | None:
+        return await (await self.tree()).read(name)
+
+
+def _json(value: BaseModel) -> str:
+    return value.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"
+
+
+def _parse(kind: type[T], text: str, name: str) -> T:
+    with file_errors(Path(name), "check"):
+        return kind.model_validate(parse_json(text))

@@ -1,0 +1,298 @@
+"""One session: a fresh context, a tool loop, an outcome.
+
+    think (one model call) -> act (its tool calls, one after another) -> think ... until `finish` or a limit
+
+The loop is a small LangGraph graph on a checkpoint thread of its own, so that a killed session goes on at the turn it
+was in. The messages only ever grow: evidence of a failed verdict is one more message in the same context. What a turn
+did to the world is kept by the `Journal`, so that a turn that runs twice acts once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langgraph.channels import DeltaChannel
+from langgraph.graph import END, START, StateGraph
+from pydantic import Field, ValidationError
+
+from harness.errors import ToolFailed, ToolRetry
+from harness.events import ToolReturned
+from harness.journal import Journal
+from harness.tools.tool import Arguments, Tool
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
+    from harness.parts import Parts
+
+Ended = Literal["", "finished", "turn limit", "time limit", "no tool calls", "context full"]
+
+SILENT_TURNS = 3
+"""Turns without a tool call before a session is taken to have ended."""
+KEPT_RESULTS = 12
+"""Newest tool results that are never condensed."""
+CONDENSE_AT = 0.8
+"""Share of the context window at which older tool results are condensed."""
+_RECURSION = 100_000
+
+
+class Dispute(Arguments):
+    """A step of the contract the coder holds to be wrong."""
+
+    step: int = Field(ge=1, description="number of the step")
+    why: str = Field(min_length=1, description="what the feature's text says instead")
+
+
+class FinishArguments(Arguments):
+    """What the coder says at the end; the verdict does not depend on it."""
+
+    summary: str = Field(description="what you did and learned, for the next session")
+    next: str = Field(default="", description="what should come next, or what is left")
+    dispute: Dispute | None = Field(default=None, description="only if a step of the contract contradicts the text")
+    changes: list[str] = Field(default_factory=list, description="ids of features whose behaviour this must change")
+
+
+def _append(messages: list[AnyMessage], writes: Sequence[list[AnyMessage]]) -> list[AnyMessage]:
+    return [*messages, *(message for write in writes for message in write)]
+
+
+class _State(TypedDict, total=False):
+    messages: Annotated[list[AnyMessage], DeltaChannel(_append)]
+    attempt: int
+    turns: int
+    silent: int
+    context_tokens: int
+    condensed: int
+    """Messages before this index have their tool results condensed when sent."""
+    started: float
+    ended: Ended
+    finish: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SessionOutcome:
+    """How one attempt of a session ended."""
+
+    ended: Ended
+    summary: str
+    next: str
+    turns: int
+    dispute: Dispute | None = None
+    changes: tuple[str, ...] = ()
+
+
+class Session:
+    """The loop of one session.
+
+    Args:
+        parts: model, events, budget, checkpointer.
+        session_id: names the checkpoint thread together with the thread's id.
+        role: coder or initializer.
+        tools: what can be called; `finish` is added.
+        journal: what the session already did.
+    """
+
+    def __init__(self, parts: Parts, session_id: str, role: str, tools: Sequence[Tool], journal: Journal) -> None:
+        self._parts = parts
+        self._role = role
+        self._journal = journal
+        self._tools = {tool.name: tool for tool in (*tools, _FINISH)}
+        self._schemas = [tool.schema() for tool in self._tools.values()]
+        self.conversation = f"{parts.thread_id}/{session_id}"
+        self._graph = self._build()
+        self._config: RunnableConfig = {
+            "configurable": {"thread_id": self.conversation, "checkpoint_ns": ""},
+            "recursion_limit": _RECURSION,
+        }
+
+    async def exists(self) -> bool:
+        """Whether the session has begun, in this process or one before it."""
+        return (await self._graph.aget_state(self._config)).created_at is not None
+
+    async def run(self, system: str, message: str, attempt: int) -> SessionOutcome:
+        """Work until the attempt ends.
+
+        Args:
+            system: the role's prompt; used when the session is new.
+            message: the brief of a new session, or the evidence that the last attempt failed.
+            attempt: 0 for the brief, then 1, 2...
+
+        Raises: StopRun: a limit of the run; the session goes on when it is run again.
+        Replay: an attempt that began is continued at the turn it was in, one that ended is only reported.
+        """
+        state = await self._graph.aget_state(self._config)
+        begun = state.created_at is not None and state.values.get("attempt") == attempt
+        if begun:
+            await self._restore(state.values["messages"])
+        if not begun or state.next:
+            given = None if begun else self._input(state.values, system, message, attempt)
+            await self._graph.ainvoke(given, self._config, durability="sync")
+        return _outcome((await self._graph.aget_state(self._config)).values)
+
+    async def forget(self) -> None:
+        """Delete the checkpoint thread; its trajectory is on disk."""
+        await self._parts.checkpointer.adelete_thread(self.conversation)
+
+    def _build(self) -> Any:
+        graph = StateGraph(_State)
+        graph.add_node("think", self._think)
+        graph.add_node("act", self._act)
+        graph.add_edge(START, "think")
+        graph.add_conditional_edges("think", lambda state: END if state["ended"] else "act")
+        graph.add_conditional_edges("act", lambda state: END if state["ended"] else "think")
+        return graph.compile(checkpointer=self._parts.checkpointer)
+
+    @staticmethod
+    def _input(old: dict[str, Any], system: str, message: str, attempt: int) -> _State:
+        first: list[AnyMessage] = [] if old.get("messages") else [SystemMessage(system)]
+        fresh: _State = {"attempt": attempt, "ended": "", "finish": {}, "silent": 0, "started": time.time()}
+        if first:
+            fresh |= {"turns": 0, "context_tokens": 0, "condensed": 0}
+        return {**fresh, "messages": [*first, HumanMessage(message)]}
+
+    async def _think(self, state: _State) -> _State:
+        """One model call. Replay: nothing happened yet but the call itself."""
+        self._parts.budget.check()
+        if limit := self._limit(state):
+            return {"ended": limit}
+        condensed = self._condense(state)
+        sent = condense(state["messages"], condensed)
+        reply = await self._parts.model.call(self._role, self.conversation, sent, self._schemas)
+        return {
+            "messages": [reply.message],
+            "turns": state["turns"] + 1,
+            "context_tokens": reply.usage.input_tokens + reply.usage.output_tokens,
+            "condensed": condensed,
+            "ended": "",
+        }
+
+    async def _act(self, state: _State) -> _State:
+        """Carry out the calls of the last message. Replay: calls that have a result in the journal are not repeated."""
+        message = state["messages"][-1]
+        assert isinstance(message, AIMessage)
+        answers: list[AnyMessage] = [
+            ToolMessage(f"not carried out: {call['error']}", tool_call_id=str(call["id"]))
+            for call in message.invalid_tool_calls
+        ]
+        finish: dict[str, Any] = {}
+        for call in message.tool_calls:
+            text = await self._journal.once(str(call["id"]), call["name"], call["args"], self._call)
+            answers.append(ToolMessage(text, tool_call_id=str(call["id"])))
+            if call["name"] == _FINISH.name and text == _FINISHED:
+                finish = call["args"]
+        if finish:
+            return {"messages": answers, "finish": finish, "ended": "finished"}
+        if answers:
+            return {"messages": answers, "silent": 0}
+        silent = state["silent"] + 1
+        return {
+            "messages": [HumanMessage(_SILENT)],
+            "silent": silent,
+            "ended": "no tool calls" if silent >= SILENT_TURNS else "",
+        }
+
+    async def _call(self, name: str, args: dict[str, Any]) -> str:
+        """Run one tool; whatever is wrong with the call is text for the model."""
+        started = time.monotonic()
+        outcome: Literal["ok", "retry", "failed"] = "ok"
+        try:
+            tool = self._tools.get(name)
+            if tool is None:
+                raise ToolRetry(f"There is no tool {name!r}. There are: {', '.join(self._tools)}.")
+            text = await tool.call(_validate(tool, args))
+        except ToolRetry as exc:
+            text, outcome = f"error: {exc}", "retry"
+        except ToolFailed as exc:
+            text, outcome = f"error: {exc}", "failed"
+        self._parts.events.emit(
+            ToolReturned(name=name, args=args, result=text, outcome=outcome, seconds=time.monotonic() - started)
+        )
+        return text
+
+    def _limit(self, state: _State) -> Ended:
+        limits = self._parts.settings.limits
+        if limits.session_turns and state["turns"] >= limits.session_turns:
+            return "turn limit"
+        if limits.session_minutes and time.time() - state["started"] > limits.session_minutes * 60:
+            return "time limit"
+        return ""
+
+    def _condense(self, state: _State) -> int:
+        """Where condensing reaches to: moved forward only near the limit, so that the prompt's prefix stays."""
+        if state["context_tokens"] < CONDENSE_AT * self._parts.settings.model.context_tokens:
+            return state["condensed"]
+        results = [i for i, m in enumerate(state["messages"]) if isinstance(m, ToolMessage)]
+        return results[-KEPT_RESULTS] if len(results) > KEPT_RESULTS else state["condensed"]
+
+    async def _restore(self, messages: Sequence[BaseMessage]) -> None:
+        """After a kill: start again what lives only in this process, such as servers and the open page."""
+        calls = [c for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
+        done = [c for c in calls if self._journal.has(str(c["id"]))]
+        for call in _living(done):
+            tool = self._tools[call["name"]]
+            try:
+                await tool.call(_validate(tool, call["args"]))
+            except (ToolRetry, ToolFailed):
+                continue  # the model finds out when it looks
+
+
+def condense(messages: Sequence[AnyMessage], before: int) -> list[BaseMessage]:
+    """What is sent: tool results before an index become one line that says what they were."""
+    return [
+        ToolMessage(f"[condensed: {len(m.text)} characters, began: {m.text[:80]!r}]", tool_call_id=m.tool_call_id)
+        if i < before and isinstance(m, ToolMessage) and len(m.text) > 200
+        else m
+        for i, m in enumerate(messages)
+    ]
+
+
+def _living(calls: Sequence[Any]) -> list[Any]:
+    """Calls whose effect died with the process: background servers, and the page since it was last opened."""
+    opened = max((i for i, c in enumerate(calls) if c["name"] == "browser_open"), default=len(calls))
+    return [
+        call
+        for i, call in enumerate(calls)
+        if (call["name"] == "run_command" and call["args"].get("background"))
+        or call["name"] == "stop_process"
+        or (i >= opened and call["name"] in ("browser_open", "browser_act"))
+    ]
+
+
+def _validate(tool: Tool, args: dict[str, Any]) -> Arguments:
+    try:
+        return tool.arguments.model_validate(args)
+    except ValidationError as exc:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in exc.errors()[:5])
+        raise ToolRetry(f"{wrong}. {tool.name} takes {tool.schema()['function']['parameters']}") from exc
+
+
+def _outcome(values: dict[str, Any]) -> SessionOutcome:
+    said = FinishArguments.model_validate(values["finish"]) if values.get("finish") else None
+    return SessionOutcome(
+        ended=values["ended"],
+        summary=said.summary if said else f"The session ended by itself: {values['ended']}.",
+        next=said.next if said else "",
+        turns=values["turns"],
+        dispute=said.dispute if said else None,
+        changes=tuple(said.changes) if said else (),
+    )
+
+
+_FINISHED = "The session ends here; the harness verifies."
+_SILENT = "You made no tool call. Call a tool, or call finish when the feature works."
+
+
+async def _finish(_: FinishArguments) -> str:
+    return _FINISHED
+
+
+_FINISH = Tool(
+    "finish",
+    "Ends the attempt: call it when you have seen the feature work. The harness then verifies it in a browser.",
+    FinishArguments,
+    _finish,
+)
