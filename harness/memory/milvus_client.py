@@ -106,8 +106,7 @@ def _translate(uri: str, exc: Exception) -> RecallError:
 
 
 def _import_client() -> Any:
-    for name in ("pymilvus", "milvus_lite"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    _silence()
     hidden = {name: os.environ.pop(name) for name in ("MILVUS_URI", "MILVUS_DEFAULT_CONNECTION") if name in os.environ}
     asked = os.environ.get("PYTHON_DOTENV_DISABLED")
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"
@@ -117,9 +116,14 @@ def _import_client() -> Any:
         os.environ.update(hidden)
         if asked is None:
             del os.environ["PYTHON_DOTENV_DISABLED"]
-    for name in ("pymilvus", "milvus_lite"):  # the import configures its loggers again
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    _silence()  # the import configures its loggers again
     return MilvusClient
+
+
+def _silence() -> None:
+    # Every failure reaches us as an exception; Lite's server also logs each call it does not know.
+    for name in ("pymilvus", "milvus_lite", "grpc._server"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _owner_in_words(inode: int) -> str:
