@@ -10,25 +10,26 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from harness.errors import ContractError, ModelError
+from harness.model.http import open_http
 from harness.normalise import Message, digest, normalise, turn_of
+from harness.recording_http import LoopbackServer
 
 __all__ = ["Divergence", "LoopbackServer", "Recorder", "RecordingServer", "Turn", "load_recording", "normalise"]
 
 CONVERSATION = "x-harness-conversation"
 CHAT = "/chat/completions"
+_OF_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
 SHOWN = 200
 """Characters of a line that diverges."""
 
@@ -101,7 +102,7 @@ class Recorder:
         if response.status_code == 200 and request.url.path.endswith(CHAT):
             self._keep(request.headers.get(CONVERSATION, ""), request.content, response.content)
         # The body is decoded already, so the headers must not say it is compressed.
-        headers = [(k, v) for k, v in response.headers.items() if k not in ("content-encoding", "content-length")]
+        headers = [(k, v) for k, v in response.headers.items() if k not in _OF_THE_BODY]
         return type(response)(response.status_code, headers=headers, content=response.content)
 
     async def aclose(self) -> None:
@@ -118,11 +119,7 @@ class Recorder:
 
     def _client_for(self, url: str) -> Any:
         """A whole client rather than a bare transport, so that the environment's proxies hold."""
-        if self._client is None:
-            from openai import DefaultAsyncHttpxClient
-
-            loopback = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
-            self._client = DefaultAsyncHttpxClient(trust_env=not loopback)
+        self._client = self._client or open_http(url)
         return self._client
 
     def _keep(self, conversation: str, sent: bytes, answered: bytes) -> None:
@@ -156,47 +153,6 @@ def _drop_torn_line(path: Path) -> None:
     data = path.read_bytes()
     if data and not data.endswith(b"\n"):
         os.truncate(path, data.rfind(b"\n") + 1)
-
-
-class LoopbackServer(ThreadingHTTPServer):
-    """An HTTP server on a free port of 127.0.0.1, on a worker thread while the context is open."""
-
-    daemon_threads = True
-
-    def __init__(self, handler: type[BaseHTTPRequestHandler], port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), handler)
-        self._open: set[socket.socket] = set()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
-
-    @property
-    def base_url(self) -> str:
-        """What to set OPENAI_BASE_URL to."""
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self._thread.join()
-        # A kept-alive connection would leave its worker thread waiting for a next request.
-        for connection in list(self._open):
-            super().shutdown_request(connection)
-        self.server_close()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection."""
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Forget the connection."""
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that left is not an error."""
 
 
 class RecordingServer(LoopbackServer):

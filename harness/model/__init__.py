@@ -1,17 +1,19 @@
 """The model: one strict call of a Chat Completions endpoint, and one question with a typed answer.
 
-    client    the key, the clients, the time limit, counting: `Model`
+    client    the key, the time limit, counting: `Model`
     strict    reads an answer: a whole chat completion or a fault, never a guess
     reply     what a call brought and what it used
     faults    what an endpoint can do wrong, told apart by what can be done about it
+    http      the HTTP client: proxies, bounded answers
     retry     trying again after faults that may pass
     ask       asking until an answer is accepted
 
 Callers keep their messages and only ever append to them, so that endpoints can cache the prompt's prefix.
 """
 
-from harness.model.client import Model, Transport, is_loopback
+from harness.model.client import Model
 from harness.model.faults import ContextOverflow, ModelPaused, ToolChoiceRefused, ToolsRefused
+from harness.model.http import Transport, is_loopback
 from harness.model.reply import InvalidCall, Reply, Totals, Usage, estimate_tokens
 
 __all__ = [

@@ -11,7 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, SecretStr
@@ -20,6 +20,7 @@ from harness.errors import SetupError
 from harness.events import Events, ModelCalled, Noticed
 from harness.model.ask import ask
 from harness.model.faults import Endpoint, ToolsRefused, fault_from, foreign_errors
+from harness.model.http import Transport, is_loopback, open_http
 from harness.model.reply import Reply, Totals, read_reply
 from harness.model.retry import Patience
 from harness.model.strict import strict_chat_class, wire
@@ -34,16 +35,6 @@ ROLES = ("initializer", "coder", "verifier")
 CONVERSATION_HEADER = "X-Harness-Conversation"
 SILENT_CALLS = 5
 """Answers without a tool call after which a model that never made one is given up."""
-
-
-class Transport(Protocol):
-    """What carries requests; a `Recorder` is one."""
-
-    async def handle_async_request(self, request: Any) -> Any:
-        """Send one request and return its response."""
-
-    async def aclose(self) -> None:
-        """Close connections."""
 
 
 class Model:
@@ -181,7 +172,7 @@ class Model:
     def _open_chat(self, name: str) -> None:
         """Make a client; on a worker thread, because the import takes two seconds."""
         settings = self.settings
-        self._http = self._http or self._open_http()
+        self._http = self._http or open_http(settings.base_url, self._transport)
         self._chats[name] = strict_chat_class()(
             model=name,
             base_url=settings.base_url,
@@ -193,14 +184,6 @@ class Model:
             http_async_client=self._http,
             **_output_limit(settings),
         )
-
-    def _open_http(self) -> Any:
-        from openai import DefaultAsyncHttpxClient
-
-        if self._transport is not None:
-            return DefaultAsyncHttpxClient(transport=self._transport)  # type: ignore[arg-type]  # by shape, not by class
-        # A proxy of the environment must not be asked for this machine's own loopback.
-        return DefaultAsyncHttpxClient(trust_env=not self._loopback)
 
     def _expect_tool_calls(self, name: str, reply: Reply) -> None:
         """Tell a model that never makes tool calls from one that is only talking.
@@ -241,21 +224,6 @@ def _output_limit(settings: ModelSettings) -> dict[str, Any]:
     if urlsplit(settings.base_url).hostname == "api.openai.com":
         return {"max_completion_tokens": settings.max_output_tokens}
     return {"extra_body": {"max_tokens": settings.max_output_tokens}}
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is this machine's own.
-
-    Raises: SetupError: it is not an address.
-    """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname if parts.port != 0 and parts.scheme in ("http", "https") else None
-    except ValueError:
-        host = None
-    if not host:
-        raise SetupError(f"OPENAI_BASE_URL is not an address: {url!r}", "It looks like https://host/v1.")
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _api_key(base_url: str, loopback: bool) -> str:

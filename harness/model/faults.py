@@ -117,11 +117,12 @@ def foreign_errors() -> tuple[type[Exception], ...]:
     import httpx2
     import openai
     from langchain_core.exceptions import LangChainException
+    from langchain_openai.chat_models.base import OpenAIRefusalError
 
     http = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.CookieConflict, httpx2.StreamError)
     # A hostile answer surfaces in the client's parsers as one of the plain ones.
     plain = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OSError)
-    return (openai.OpenAIError, LangChainException, *http, *plain)
+    return (openai.OpenAIError, LangChainException, OpenAIRefusalError, *http, *plain)
 
 
 def fault_from(exc: Exception, endpoint: Endpoint) -> HarnessError:

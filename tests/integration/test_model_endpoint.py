@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -79,6 +81,8 @@ async def test_a_call_brings_the_message_and_what_it_used(start: Start) -> None:
         pytest.param({**text("x"), "choices": ["x"]}, id="choices of text"),
         pytest.param({**text("x"), "choices": [{"finish_reason": "stop", "message": None}]}, id="no message"),
         pytest.param(text("half an ans", finish_reason=None), id="no finish reason"),
+        pytest.param(body(gzip.compress(bytes(200_000_000), 1), **{"Content-Encoding": "gzip"}), id="gzip bomb"),
+        pytest.param(body(b"no gzip", **{"Content-Encoding": "gzip"}), id="broken gzip"),
         pytest.param(drop(), id="dropped"),
         pytest.param(cut(text("x" * 5000)), id="cut"),
     ],
@@ -95,6 +99,23 @@ async def test_a_fault_that_may_pass_is_tried_again(start: Start, fault: Any) ->
 async def test_an_endpoint_that_never_ends_its_answer_is_left_after_the_time_limit(start: Start, silence: Any) -> None:
     model, _, _ = await start([silence, "ok"], call_seconds=0.5)
     assert (await model.call("coder", "c", QUESTION)).message.text == "ok"
+
+
+async def test_a_compressed_answer_is_read(start: Start) -> None:
+    packed = gzip.compress(json.dumps(text("small")).encode())
+    model, _, _ = await start([body(packed, "application/json", **{"Content-Encoding": "gzip"})])
+    assert (await model.call("coder", "c", QUESTION)).message.text == "small"
+
+
+async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    model, _, _ = await start(["direct"])
+    assert (await model.call("coder", "c", QUESTION)).message.text == "direct"
 
 
 async def test_tries_are_bounded_and_the_end_is_a_pause_that_names_the_reason(start: Start) -> None:

@@ -1,0 +1,69 @@
+"""The HTTP client: proxies of the environment, but never for this machine itself, and answers of a bounded size."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from harness.errors import SetupError
+
+if TYPE_CHECKING:
+    import httpx2
+
+ANSWER_BYTES = 32_000_000
+"""After decompression; no completion is this large, but a compressed answer of a few kilobytes can be."""
+
+
+class Transport(Protocol):
+    """What carries requests; a `Recorder` is one."""
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send one request and return its response."""
+
+    async def aclose(self) -> None:
+        """Close connections."""
+
+
+def open_http(url: str, transport: Transport | None = None) -> httpx2.AsyncClient:
+    """A client for one endpoint."""
+    from openai import DefaultAsyncHttpxClient
+
+    return DefaultAsyncHttpxClient(
+        transport=transport,  # type: ignore[arg-type]  # one by its shape, not by its class
+        trust_env=not is_loopback(url),
+        event_hooks={"response": [_bounded]},
+    )
+
+
+async def _bounded(response: httpx2.Response) -> None:
+    """Read the answer piece by piece, and give up on an endless one."""
+    import httpx2
+
+    pieces, size = [], 0
+    async for piece in response.aiter_bytes():
+        pieces.append(piece)
+        size += len(piece)
+        if size > ANSWER_BYTES:
+            await response.aclose()
+            raise httpx2.DecodingError(f"the answer is larger than {ANSWER_BYTES} bytes")
+    # What `aread` would do, which has no limit.
+    response._content = b"".join(pieces)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine's own.
+
+    Raises: SetupError: it is not an address.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 and parts.scheme in ("http", "https") else None
+    except ValueError:
+        host = None
+    if not host:
+        raise SetupError(f"OPENAI_BASE_URL is not an address: {url!r}", "It looks like https://host/v1.")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
