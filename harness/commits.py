@@ -1,0 +1,112 @@
+"""Commits as values, and the trailers by which the harness finds its own again.
+
+A commit is known by what it was made for, not by its sha: a killed process may have made it and never told anybody.
+Trailers are written and read here and not by `git commit --trailer`, which runs programs named in the configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from harness.errors import RepoError
+from harness.git import NO_PROGRAMS, Git
+
+_TRAILER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): (\S.*)")
+_OURS_IN_PROSE = re.compile(r"^(?=harness-)", re.IGNORECASE | re.MULTILINE)
+_BODY_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit."""
+
+    sha: str
+    subject: str
+    date: datetime
+    """When it was committed, UTC."""
+    body: str = ""
+    """The message without subject and trailers."""
+    trailers: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    """Paths it changed, relative to the project directory."""
+
+
+def make_trailers(thread: str, session: str = "", feature: str = "", event: str = "") -> dict[str, str]:
+    """Name what a commit is for; empty parts are left out."""
+    named = {"Thread": thread, "Session": session, "Feature": feature, "Event": event}
+    return {f"Harness-{name}": value for name, value in named.items() if value}
+
+
+def make_message(subject: str, body: str, trailers: Mapping[str, str]) -> str:
+    """Put a message together in which only the last paragraph can hold trailers."""
+    for name, value in trailers.items():
+        if not _TRAILER.fullmatch(f"{name}: {value}"):
+            raise RepoError(f"{name!r}: {value!r} cannot be a commit trailer.")
+    title = " ".join(subject.replace("\0", "").split()) or "work"
+    prose = _OURS_IN_PROSE.sub(" ", body.replace("\0", "").strip()[:_BODY_CHARACTERS])
+    lines = "\n".join(f"{name}: {value}" for name, value in trailers.items())
+    return "\n\n".join(part for part in (title, prose, lines) if part) + "\n"
+
+
+def split_message(message: str) -> tuple[str, str, dict[str, str]]:
+    """Take a message apart: subject, body, trailers."""
+    subject, *paragraphs = re.split(r"\n{2,}", message.strip())
+    matches = [_TRAILER.fullmatch(line) for line in paragraphs[-1].split("\n")] if paragraphs else []
+    if not matches or None in matches:
+        return subject, "\n\n".join(paragraphs), {}
+    return subject, "\n\n".join(paragraphs[:-1]), {match[1]: match[2] for match in matches if match}
+
+
+async def find_commit(git: Git, trailers: Mapping[str, str], tip: str = "HEAD") -> str | None:
+    """Search the newest commit that carries all of the trailers; None when there is none."""
+    if not trailers:
+        raise RepoError("A commit can only be searched by at least one trailer.")
+    patterns = [f"--grep={name}: {value}" for name, value in trailers.items()]
+    answer = await git.ask("log", "-z", "-F", "--all-match", *patterns, "--format=%H%x00%B", tip, "--")
+    words = answer.out.split("\0") if answer.code == 0 else []  # no commit yet is no fault
+    for sha, message in zip(words[::2], words[1::2], strict=False):
+        if trailers.items() <= split_message(message)[2].items():
+            return sha
+    return None
+
+
+async def read_log(git: Git, count: int, prefix: str = "", tip: str = "HEAD") -> list[Commit]:
+    """List the newest commits first; empty when there is none."""
+    if (await git.ask("rev-parse", "--verify", "--quiet", f"{tip}^{{commit}}")).code != 0:
+        return []
+    shape = ["-z", "--name-only", "--no-renames", "--diff-merges=first-parent", "--format=%x00%H%x00%cI%x00%B"]
+    out = await git.run("log", f"-{count}", *shape, *NO_PROGRAMS, tip, "--")
+    return list(_parse_log(out.split("\0"), prefix))
+
+
+def _parse_log(words: list[str], prefix: str) -> Iterator[Commit]:
+    """An empty word opens a commit: sha, date, message, then file names up to the next empty word."""
+    position = 0
+    while position + 3 < len(words):
+        sha, date, message = words[position + 1 : position + 4]
+        end = next((n for n in range(position + 4, len(words)) if not words[n]), len(words))
+        names = [name.removeprefix("\n") for name in words[position + 4 : end]]
+        subject, body, trailers = split_message(message)
+        when = datetime.fromisoformat(date).astimezone(UTC)
+        yield Commit(sha, subject, when, body, trailers, tuple(from_root(name, prefix) for name in names))
+        position = end
+
+
+def from_root(name: str, prefix: str) -> str:
+    """Turn a name relative to the repository's root into one relative to the project directory."""
+    return os.path.relpath(name, prefix) if prefix else name
+
+
+def to_root(name: str, prefix: str) -> str:
+    """The other way round.
+
+    Raises: RepoError: the name leads out of the repository.
+    """
+    full = os.path.normpath(os.path.join(prefix, name))  # noqa: PTH118 - names as git writes them, not paths here
+    if full.startswith(("..", "/")):
+        raise RepoError(f"{name!r} lies outside the repository.")
+    return full

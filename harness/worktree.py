@@ -1,0 +1,224 @@
+"""A checkout that belongs to the harness: where sessions work and baselines are replayed.
+
+Everything in it may have been written by a model. Its `.git` is never read (commands name the git directory), other
+repositories inside it are refused, and looking at changes uses an index of its own, so that looking changes nothing.
+Paths are given and returned relative to the project directory; work and commits always cover the whole checkout,
+because what was proved is the whole tree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.commits import Commit, find_commit, from_root, make_message, read_log, to_root
+from harness.errors import RepoError
+from harness.git import NO_PROGRAMS, Git
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """How a merge ended. Without `merged` the tree is as it was before."""
+
+    merged: bool
+    sha: str
+    """The branch's commit now."""
+    conflicts: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Worktree:
+    """One checkout and what can be done in it."""
+
+    git: Git
+    path: Path
+    """Its top directory."""
+    prefix: str
+    """The project's directory inside it; empty when they are the same."""
+    branch: str | None
+    """None: a detached checkout, to look at only."""
+    repairs: tuple[str, ...] = ()
+    """What had to be put right to open it, in words."""
+
+    @property
+    def directory(self) -> Path:
+        """The project directory in this checkout."""
+        return self.path / self.prefix
+
+    async def head(self) -> str:
+        """The commit that is checked out."""
+        return (await self.git.run("rev-parse", "--verify", "HEAD^{commit}")).strip()
+
+    async def reset(self, sha: str) -> None:
+        """Make the tree that of a commit and remove what is new; ignored files, such as caches, stay."""
+        await self._remove_nested()
+        await self.git.run("reset", "--hard", "--quiet", await resolve(self.git, sha))
+        await self.git.run("clean", "-ffdq", "--", ":/")
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    async def changed_files(self, base: str) -> list[str]:
+        """List what differs from a commit, new files included and ignored ones not."""
+        sha = await resolve(self.git, base)
+        async with self._staged_copy() as env:
+            shape = ("--cached", "--name-only", "--no-renames", "-z")
+            names = await self.git.paths("diff", *shape, *NO_PROGRAMS, sha, "--", env=env)
+        return [from_root(name, self.prefix) for name in names]
+
+    async def diff(self, base: str) -> bytes:
+        """Write what differs from a commit as a patch for `git apply`, binary and new files included."""
+        sha = await resolve(self.git, base)
+        async with self._staged_copy() as env:
+            shape = ("--cached", "--binary", "--full-index", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/")
+            return await self.git.run_bytes("diff", *shape, *NO_PROGRAMS, sha, "--", env=env)
+
+    async def commit(
+        self,
+        subject: str,
+        body: str,
+        trailers: Mapping[str, str],
+        paths: Sequence[str] | None = None,
+        always: Sequence[str] = (),
+    ) -> str:
+        """Commit the tree once for these trailers and return the sha.
+
+        Args:
+            subject: first line; blanks are folded.
+            body: prose; may be empty.
+            trailers: what the commit is for.
+            paths: only these; None: everything that is not ignored.
+            always: also these, even where `.gitignore` (which a model may have edited) names them.
+
+        Raises:
+            RepoError: there is a repository inside the tree (the text is fit for the model), or git failed.
+            SetupError: git does not know who commits.
+
+        Replay: a commit that already carries the trailers is returned as it is.
+        """
+        self.git.require_identity()
+        await self._require_branch()
+        if made := await find_commit(self.git, trailers):
+            return made
+        await self._refuse_nested()
+        await self._stage(paths, always)
+        message = make_message(subject, body, trailers).encode(errors="surrogateescape")
+        shape = ("--quiet", "--no-verify", "--no-gpg-sign", "--allow-empty", "--cleanup=verbatim")
+        await self.git.run("commit", *shape, "-F", "-", stdin=message)
+        return await self.head()
+
+    async def find_commit(self, trailers: Mapping[str, str]) -> str | None:
+        """The newest commit of this checkout's history that carries all of the trailers."""
+        return await find_commit(self.git, trailers)
+
+    async def log(self, count: int) -> list[Commit]:
+        """The newest commits of this checkout's history."""
+        return await read_log(self.git, count, self.prefix)
+
+    async def merge(self, branch: str) -> MergeResult:
+        """Take in what a branch has and this one has not; a conflict leaves nothing behind."""
+        self.git.require_identity()
+        await self._require_branch()
+        theirs, before = await resolve(self.git, branch), await self.head()
+        shape = ("--quiet", "--no-edit", "--no-verify", "--no-stat", "--no-squash", "--no-gpg-sign", "--ff", "--commit")
+        answer = await self.git.ask("merge", *shape, "-m", f"Merge {branch}", theirs)
+        if answer.code == 0:
+            return MergeResult(True, await self.head())
+        names = await self.git.paths("diff", "--name-only", "--diff-filter=U", "-z", *NO_PROGRAMS)
+        await self.git.ask("merge", "--abort")
+        conflicts = tuple(from_root(name, self.prefix) for name in names)
+        return MergeResult(False, before, conflicts, answer.err or f"conflicts in {', '.join(conflicts)}")
+
+    async def nested_repositories(self) -> list[str]:
+        """List `.git` entries inside the tree that are not ignored: each could bring programs of its own."""
+        found = await asyncio.to_thread(_find_nested, self.path)
+        if not found:
+            return []
+        parents = "\0".join(os.path.dirname(name) for name in found)  # noqa: PTH120 - names, not paths here
+        answer = await self.git.ask("check-ignore", "-z", "--stdin", stdin=os.fsencode(parents))
+        ignored = set(answer.out.split("\0"))
+        return [name for name in found if os.path.dirname(name) not in ignored]  # noqa: PTH120
+
+    async def _require_branch(self) -> None:
+        if self.branch is None:
+            raise RepoError(f"{self.path} is a checkout to look at; nothing can be committed in it.")
+        current = (await self.git.ask("symbolic-ref", "--quiet", "HEAD")).out.strip()
+        if current != f"refs/heads/{self.branch}":
+            raise RepoError(f"{self.path} should be on branch {self.branch!r} and is on {current or 'none'!r}.")
+
+    async def _refuse_nested(self) -> None:
+        if nested := await self.nested_repositories():
+            names = ", ".join(from_root(name, self.prefix) for name in nested[:5])
+            raise RepoError(
+                f"There is a git repository inside the project: {names}.",
+                "Remove it (`rm -rf` the .git named above), or name its directory in .gitignore.",
+            )
+
+    async def _remove_nested(self) -> None:
+        for name in await self.nested_repositories():
+            await asyncio.to_thread(remove_tree, self.path / name)
+
+    async def _stage(self, paths: Sequence[str] | None, always: Sequence[str]) -> None:
+        if paths is None:
+            await self.git.run("add", "--all", "--", ":/")
+        else:
+            await self.git.run("reset", "--mixed", "--quiet")  # forget what a killed commit had staged
+        for name in (to_root(name, self.prefix) for name in (*(paths or ()), *always)):
+            if _is_there(self.path / name) or await self.git.paths("ls-files", "-z", "--", _literal(name)):
+                await self.git.run("add", "--all", "--force", "--", _literal(name))
+
+    @asynccontextmanager
+    async def _staged_copy(self) -> AsyncIterator[dict[str, str]]:
+        nested = [os.path.dirname(name) for name in await self.nested_repositories()]  # noqa: PTH120
+        with tempfile.TemporaryDirectory(prefix="harness-index-") as directory:
+            index = Path(directory) / "index"
+            if (self.git.git_dir / "index").exists():
+                shutil.copy2(self.git.git_dir / "index", index)  # with its time, by which git knows what is fresh
+            env = {"GIT_INDEX_FILE": str(index)}
+            excluded = [f":(top,exclude,literal){name}" for name in nested]
+            await self.git.run("add", "--all", "--", ":/", *excluded, env=env)
+            yield env
+
+
+async def resolve(git: Git, revision: str) -> str:
+    """Turn a revision into the sha of a commit.
+
+    Raises: RepoError: there is no such commit.
+    """
+    answer = await git.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if answer.code != 0:
+        raise RepoError(f"There is no commit {revision!r} in {git.root}.")
+    return answer.out.strip().splitlines()[-1]
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a file or directory, also one whose directories were made read-only; links are not followed."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        for directory, _, _ in os.walk(path):
+            Path(directory).chmod(0o700)
+        shutil.rmtree(path)
+
+
+def _find_nested(root: Path) -> list[str]:
+    found = []
+    for directory, directories, files in os.walk(root):
+        inside = os.path.relpath(directory, root)
+        hits = [name for name in (*directories, *files) if name.lower() == ".git"]
+        directories[:] = [name for name in directories if name.lower() != ".git"]
+        found += [os.path.normpath(os.path.join(inside, name)) for name in hits if inside != "."]  # noqa: PTH118
+    return found
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.lexists(path)
+
+
+def _literal(name: str) -> str:
+    return f":(top,literal){name}"
