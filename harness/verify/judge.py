@@ -1,0 +1,331 @@
+"""Whether an expectation holds, decided in one place from what was observed.
+
+Everything here is pure: a page is looked at elsewhere, once, and the same observation always gives the same verdict.
+"Seen" is written for the one who has to mend the application: what a person would see instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from harness.verify.check import Expectation
+
+if TYPE_CHECKING:
+    from harness.browser.values import Element, Observation, PageFacts
+
+SHOWN = 3
+"""Elements listed in words before "and n more"."""
+TEXT_SHOWN = 160
+"""Characters of one text quoted in words."""
+COLOURS = {
+    "black": "#000000", "white": "#ffffff", "red": "#ff0000", "green": "#008000", "blue": "#0000ff",
+    "yellow": "#ffff00", "orange": "#ffa500", "purple": "#800080", "gray": "#808080", "grey": "#808080",
+    "lime": "#00ff00", "navy": "#000080", "teal": "#008080", "maroon": "#800000", "silver": "#c0c0c0",
+    "pink": "#ffc0cb", "brown": "#a52a2a", "cyan": "#00ffff", "magenta": "#ff00ff",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What `remember` keeps of a target."""
+
+    text: str
+    value: str
+    count: int
+
+    def of(self, what: str) -> str:
+        """The remembered thing as text, so that all three compare alike."""
+        return str(getattr(self, what))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that one expectation is judged by."""
+
+    observation: Observation | None = None
+    """What its target matches; None: it has no target."""
+    facts: PageFacts | None = None
+    """None: it is not about the page as a whole."""
+    memory: Mapping[str, Kept] = field(default_factory=dict)
+    base_url: str = ""
+    dialogs_before: int = 0
+    """Dialogs that were seen before the acts this expectation follows."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict on one expectation at one moment."""
+
+    holds: bool
+    seen: str
+
+
+def judge(expectation: Expectation, scene: Scene) -> Judgement:
+    """Decide one expectation."""
+    decide = _ON_TARGET.get(expectation.expect)
+    if decide:
+        return decide(expectation, scene)
+    alone = _ON_ONE.get(expectation.expect)
+    if alone is None:
+        return _ON_PAGE[expectation.expect](expectation, scene)
+    visible = visible_of(scene.observation)
+    if len(visible) != 1:
+        return Judgement(False, describe_matches(scene.observation))
+    return alone(expectation, visible[0])
+
+
+def visible_of(observation: Observation | None) -> list[Element]:
+    """The matches a person can see."""
+    return [element for element in observation.elements if element.visible] if observation else []
+
+
+def keep(observation: Observation) -> Kept:
+    """What is remembered of the visible matches."""
+    seen = visible_of(observation)
+    return Kept(" | ".join(e.text for e in seen), " | ".join(e.value or "" for e in seen), len(seen))
+
+
+def fold(text: str) -> str:
+    """Blanks folded."""
+    return " ".join(text.split())
+
+
+def compare(match: str, seen: str, expected: str) -> bool:
+    """How a literal compares; `is` and `contains` fold blanks."""
+    if match == "matches":
+        try:
+            return re.search(expected, seen) is not None
+        except re.error:
+            return False
+    folded, wanted = fold(seen), fold(expected)
+    return folded == wanted if match == "is" else wanted in folded
+
+
+def quote(text: str) -> str:
+    """A text in quotation marks, cut."""
+    shown = fold(text) or text  # nothing but blanks is shown as it is
+    return f'"{shown[:TEXT_SHOWN]}…"' if len(shown) > TEXT_SHOWN else f'"{shown}"'
+
+
+def describe_matches(observation: Observation | None) -> str:
+    """Why a locator did not give exactly one visible element."""
+    if observation is None or not observation.elements:
+        return "no element matches"
+    visible = visible_of(observation)
+    if len(visible) > 1:
+        return f"{len(visible)} visible elements match: {_listed([_named(e) for e in visible])}"
+    if visible:
+        return f"visible: {_named(visible[0])}"
+    reasons = _listed(list(dict.fromkeys(element.why_not or "not visible" for element in observation.elements)))
+    matches = observation.total
+    return f"no visible element matches ({matches} {'match' if matches == 1 else 'matches'}, {reasons})"
+
+
+def _named(element: Element) -> str:
+    words = element.name or element.text
+    return f"{element.role or element.html.split('>')[0] + '>'} {quote(words)}" if words else element.html
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return ", ".join(words[:SHOWN]) + more
+
+
+# --- expectations about all matches ---------------------------------------------------------------------------------
+
+
+def _visible(expectation: Expectation, scene: Scene) -> Judgement:
+    return Judgement(len(visible_of(scene.observation)) == 1, describe_matches(scene.observation))
+
+
+def _hidden(expectation: Expectation, scene: Scene) -> Judgement:
+    return Judgement(not visible_of(scene.observation), describe_matches(scene.observation))
+
+
+def _count(expectation: Expectation, scene: Scene) -> Judgement:
+    visible = visible_of(scene.observation)
+    shown = f": {_listed([_named(e) for e in visible])}" if visible else ""
+    return Judgement(len(visible) == expectation.number, f"{len(visible)} visible{shown}")
+
+
+def _order(expectation: Expectation, scene: Scene) -> Judgement:
+    """The elements that hold one of the values are as many as the values, and pair up with them in order."""
+    texts = [fold(element.text or element.value or "") for element in visible_of(scene.observation)]
+    values = [fold(value) for value in expectation.values]
+    concerned = [text for text in texts if any(text in _holders(value, texts) for value in values)]
+    paired = [value in text for value, text in zip(values, concerned, strict=False)]
+    seen = ", ".join(quote(text) for text in texts) or "no visible element matches"
+    return Judgement(len(concerned) == len(values) and all(paired), seen)
+
+
+def _holders(value: str, texts: Sequence[str]) -> list[str]:
+    """Texts equal to the value, or else those that contain it: "1" is not looked for in "10" when there is a "1"."""
+    return [text for text in texts if text == value] or [text for text in texts if value in text]
+
+
+def _unchanged(expectation: Expectation, scene: Scene) -> Judgement:
+    before, now = _then_and_now(expectation, scene)
+    return Judgement(before is not None and before == now, _change(expectation, before, now, scene))
+
+
+def _changed(expectation: Expectation, scene: Scene) -> Judgement:
+    before, now = _then_and_now(expectation, scene)
+    return Judgement(None not in (before, now) and before != now, _change(expectation, before, now, scene))
+
+
+def _then_and_now(expectation: Expectation, scene: Scene) -> tuple[str | None, str | None]:
+    """Remembered and present; None where there is nothing to compare."""
+    kept = scene.memory.get(expectation.value or "")
+    before = kept.of(expectation.what) if kept else None
+    comparable = expectation.what == "count" or len(visible_of(scene.observation)) == 1
+    now = keep(scene.observation).of(expectation.what) if scene.observation and comparable else None
+    return before, now
+
+
+def _change(expectation: Expectation, before: str | None, now: str | None, scene: Scene) -> str:
+    if before is None:
+        return f"nothing was remembered as {quote(expectation.value or '')}"
+    if now is None:
+        return describe_matches(scene.observation)
+    return f"{quote(now)}, before it was {quote(before)}"
+
+
+# --- expectations about the one visible match -----------------------------------------------------------------------
+
+
+def _text(expectation: Expectation, element: Element) -> Judgement:
+    seen = quote(element.text)
+    if not element.text and element.value:
+        seen = f"no text, but the value {quote(element.value)}"
+    return Judgement(compare(expectation.match, element.text, expectation.value or ""), seen)
+
+
+def _value(expectation: Expectation, element: Element) -> Judgement:
+    if element.value is None:
+        return Judgement(False, f"it has no value: {_named(element)}")
+    return Judgement(compare(expectation.match, element.value, expectation.value or ""), quote(element.value))
+
+
+def _checked(expectation: Expectation, element: Element) -> Judgement:
+    if element.checked is None:
+        return Judgement(False, f"it cannot be checked: {_named(element)}")
+    return Judgement(
+        element.checked is (expectation.expect == "checked"), "checked" if element.checked else "not checked"
+    )
+
+
+def _enabled(expectation: Expectation, element: Element) -> Judgement:
+    return Judgement(element.enabled is (expectation.expect == "enabled"), "enabled" if element.enabled else "disabled")
+
+
+def _focused(expectation: Expectation, element: Element) -> Judgement:
+    return Judgement(element.focused, "it has the focus" if element.focused else "it does not have the focus")
+
+
+def _struck_through(expectation: Expectation, element: Element) -> Judgement:
+    return Judgement(element.struck_through, "struck through" if element.struck_through else "not struck through")
+
+
+def _in_viewport(expectation: Expectation, element: Element) -> Judgement:
+    return Judgement(element.in_viewport, "in the viewport" if element.in_viewport else "outside the viewport")
+
+
+def _attribute(expectation: Expectation, element: Element) -> Judgement:
+    seen = element.attributes.get(expectation.name or "")
+    if seen is None:
+        return Judgement(False, f"no attribute {expectation.name}")
+    return Judgement(compare(expectation.match, seen, expectation.value or ""), quote(seen))
+
+
+def _style(expectation: Expectation, element: Element) -> Judgement:
+    seen = element.styles.get(expectation.name or "", "")
+    if expectation.match == "is":
+        return Judgement(_colour(seen) == _colour(expectation.value or ""), quote(seen))
+    return Judgement(compare(expectation.match, seen, expectation.value or ""), quote(seen))
+
+
+def _colour(text: str) -> str:
+    """One spelling for the common ways to write a colour; other styles only lose case and blanks."""
+    word = fold(text).lower()
+    word = COLOURS.get(word, word)
+    if re.fullmatch(r"#[0-9a-f]{3}", word):
+        word = "#" + "".join(digit * 2 for digit in word[1:])
+    if re.fullmatch(r"#[0-9a-f]{6}", word):
+        word = f"rgb({', '.join(str(int(word[i : i + 2], 16)) for i in (1, 3, 5))})"
+    return word.replace(" ", "")
+
+
+# --- expectations about the page ------------------------------------------------------------------------------------
+
+
+def _url(expectation: Expectation, scene: Scene) -> Judgement:
+    seen = relative_url(scene.facts.url if scene.facts else "", scene.base_url)
+    expected = expectation.value or ""
+    if expectation.match == "is":
+        expected = relative_url(expected, scene.base_url)
+    return Judgement(compare(expectation.match, seen, expected), quote(seen))
+
+
+def relative_url(url: str, base_url: str) -> str:
+    """Path, query and fragment of an address of the application; another address as it is."""
+    parts = urlsplit(url)
+    if parts.netloc and parts.netloc != urlsplit(base_url).netloc:
+        return url
+    query = f"?{parts.query}" if parts.query else ""
+    fragment = f"#{parts.fragment}" if parts.fragment else ""
+    return (parts.path or "/") + query + fragment
+
+
+def _title(expectation: Expectation, scene: Scene) -> Judgement:
+    seen = scene.facts.title if scene.facts else ""
+    return Judgement(compare(expectation.match, seen, expectation.value or ""), quote(seen))
+
+
+def _dialog(expectation: Expectation, scene: Scene) -> Judgement:
+    dialogs = scene.facts.dialogs[scene.dialogs_before :] if scene.facts else ()
+    holds = any(compare(expectation.match, dialog.message, expectation.value or "") for dialog in dialogs)
+    return Judgement(holds, _listed([f"{d.type} {quote(d.message)}" for d in dialogs]) or "no dialog")
+
+
+def _console_clean(expectation: Expectation, scene: Scene) -> Judgement:
+    errors = _but_favicon(scene.facts.console if scene.facts else ())
+    return Judgement(not errors, _listed([quote(line) for line in errors]) or "no errors")
+
+
+def _no_failed_requests(expectation: Expectation, scene: Scene) -> Judgement:
+    failed = _but_favicon(scene.facts.failed_requests if scene.facts else ())
+    return Judgement(not failed, _listed([quote(line) for line in failed]) or "no failed requests")
+
+
+def _but_favicon(lines: Sequence[str]) -> list[str]:
+    """Browsers ask for the icon on their own; no person misses it."""
+    return [line for line in lines if "/favicon.ico" not in line]
+
+
+def _no_overflow(expectation: Expectation, scene: Scene) -> Judgement:
+    if expectation.target:
+        wide = [element for element in visible_of(scene.observation) if element.overflow]
+        return Judgement(not wide, _listed([f"{_named(e)} overflows" for e in wide]) or "nothing overflows")
+    overflows = scene.facts is not None and scene.facts.overflow_x
+    return Judgement(not overflows, "the page scrolls sideways" if overflows else "the page does not scroll sideways")
+
+
+_ON_TARGET: dict[str, Callable[[Expectation, Scene], Judgement]] = {
+    "visible": _visible, "hidden": _hidden, "count": _count, "order": _order,
+    "unchanged": _unchanged, "changed": _changed,
+}  # fmt: skip
+_ON_ONE: dict[str, Callable[[Expectation, Element], Judgement]] = {
+    "text": _text, "value": _value, "checked": _checked, "unchecked": _checked, "enabled": _enabled,
+    "disabled": _enabled, "focused": _focused, "attribute": _attribute, "style": _style,
+    "struck_through": _struck_through, "in_viewport": _in_viewport,
+}  # fmt: skip
+_ON_PAGE: dict[str, Callable[[Expectation, Scene], Judgement]] = {
+    "url": _url, "title": _title, "dialog": _dialog, "console_clean": _console_clean,
+    "no_failed_requests": _no_failed_requests, "no_overflow": _no_overflow,
+}  # fmt: skip
+ABOUT_PAGE = frozenset(_ON_PAGE)
+"""Expectations that need the page's facts."""

@@ -1,0 +1,62 @@
+"""The pages that look at one running application: one for each user of a check.
+
+Opening a browser context costs more than a whole check, so pages are kept from check to check; `begin` marks them
+all used, and each is emptied of everything when the next check first asks for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.browser.browser import Browser, Page
+    from harness.verify.app import Instance
+
+
+class Pages:
+    """One page a user, made when first needed."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._pages: dict[str, Page] = {}
+        self._in_use: set[str] = set()
+        self._base_url = ""
+
+    def begin(self, base_url: str) -> None:
+        """A new check starts: whatever a page still holds is emptied before it is used again."""
+        self._base_url = base_url
+        self._in_use.clear()
+
+    async def of(self, user: str) -> Page:
+        """The page of a user of this check."""
+        page = self._pages.get(user)
+        if page is None:
+            page = self._pages[user] = await self._browser.new_page()
+        if user not in self._in_use:
+            await page.reset(self._base_url)
+            self._in_use.add(user)
+        return page
+
+    def in_use(self) -> dict[str, Page]:
+        """Pages this check has looked at so far."""
+        return {user: page for user, page in self._pages.items() if user in self._in_use}
+
+    async def drop(self, user: str) -> None:
+        """Forget a page that crashed or hung; the next one is new."""
+        self._in_use.discard(user)
+        if page := self._pages.pop(user, None):
+            await page.close()
+
+    async def close(self) -> None:
+        """Close them all."""
+        for user in list(self._pages):
+            await self.drop(user)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One running application and the pages that look at it. One check at a time."""
+
+    instance: Instance
+    pages: Pages

@@ -1,0 +1,314 @@
+"""Plays a check on a running application, without a model.
+
+The player performs each act, waits for each condition, and writes down what it saw. It never heals and never guesses:
+an act that cannot be done ends the play, expectations of one group are all judged before it stops. What an
+observation means is decided in `judge`, what it says to a reader in `words`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+from harness.browser.browser import ActFailed
+from harness.verify import words
+from harness.verify.app import AppNotStarted
+from harness.verify.check import Act, Contract, Expectation, Item, Locator
+from harness.verify.judge import ABOUT_PAGE, Judgement, Kept, Scene, describe_matches, judge, keep, visible_of
+
+if TYPE_CHECKING:
+    from harness.browser.browser import Page
+    from harness.browser.values import Observation, PageFacts
+    from harness.settings import VerifySettings
+    from harness.verify.pages import Site
+
+POLL_SECONDS = 0.05
+
+Resolve = Callable[[str], Locator | None]
+Group = Sequence[tuple[int, Item]]
+Decide = Callable[[Expectation, Scene], Judgement]
+OnGroup = Callable[[Group, Sequence["ItemResult"]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """What became of one item."""
+
+    index: int
+    held: bool | None
+    """None: it could not be tried, because its target is not bound."""
+    seen: str = ""
+    expected: str = ""
+    """The item in words."""
+    reason: str = ""
+    """Why an act could not be done."""
+    seconds: float = 0.0
+    matches: int | None = None
+    """Visible matches of the target."""
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """What became of a whole play."""
+
+    items: tuple[ItemResult, ...]
+    """In order, as far as it came."""
+    passed: bool
+    """Every item was played and held."""
+    reason: str = ""
+    """The first failure, in words the coder can act on."""
+    seconds: float = 0.0
+    evidence: str = ""
+    """Directory of the evidence; empty: none was written."""
+
+    @property
+    def failed(self) -> ItemResult | None:
+        """The first item that did not hold."""
+        return next((item for item in self.items if not item.held), None)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One expectation at one moment."""
+
+    index: int
+    expectation: Expectation
+    locator: Locator | None
+    judgement: Judgement
+    matches: int | None
+
+    @property
+    def bound(self) -> bool:
+        """Whether it could be judged at all."""
+        return self.locator is not None or self.expectation.target is None
+
+
+@dataclass
+class Player:
+    """Plays items on one site. `begin` starts a play on empty data; `play` does all of it."""
+
+    site: Site
+    settings: VerifySettings
+    wait_seconds: float | None = None
+    """How long conditions are waited for; None: as the settings say."""
+    decide: Decide = judge
+    memory: dict[str, Kept] = field(default_factory=dict)
+    _dialogs: dict[str, int] = field(default_factory=dict)
+    """Dialogs each user had seen before the acts that go on now."""
+    _acting: bool = False
+    _locators: dict[int, Locator | None] = field(default_factory=dict)
+
+    async def begin(self) -> None:
+        """Empty data, empty pages, nothing remembered.
+
+        Raises: AppNotStarted: the application did not come up again.
+        """
+        self.memory.clear()
+        self._dialogs.clear()
+        self._acting = False
+        await self.site.instance.reset()
+        self.site.instance.touch()
+        self.site.pages.begin(self.site.instance.base_url)
+
+    async def play(
+        self,
+        contract: Contract,
+        resolve: Resolve,
+        *,
+        go_on: bool = False,
+        on_group: OnGroup | None = None,
+        steps: Sequence[str] = (),
+    ) -> ReplayResult:
+        """Play a contract from the start.
+
+        Args:
+            contract: what to do and see.
+            resolve: gives the locator of a name, or None.
+            go_on: go on after a failed expectation; a failed act always ends it.
+            on_group: told after each act and each group of expectations, whatever came of it.
+            steps: the feature's own lines, for the words of a failure.
+
+        Raises: BrowserError: Chromium or its driver failed. AppNotStarted: there is no application to look at.
+        """
+        started = time.monotonic()
+        await self.begin()
+        results: list[ItemResult] = []
+        for group in contract.groups():
+            done = await self.group(group, contract, resolve)
+            results += done
+            if on_group:
+                await on_group(group, done)
+            if not all(result.held for result in done) and (isinstance(group[0][1], Act) or not go_on):
+                break
+        passed = len(results) == len(contract.items) and all(result.held for result in results)
+        reason = "" if passed else await self.explain(contract, results, steps)
+        return ReplayResult(tuple(results), passed, reason, time.monotonic() - started)
+
+    async def group(self, group: Group, contract: Contract, resolve: Resolve) -> list[ItemResult]:
+        """Play one act, or one group of expectations."""
+        index, item = group[0]
+        if isinstance(item, Act):
+            return [await self.act(index, item, contract, resolve)]
+        return await self.expect([(i, e) for i, e in group if isinstance(e, Expectation)], contract, resolve)
+
+    # --- acts ---
+
+    async def act(self, index: int, act: Act, contract: Contract, resolve: Resolve) -> ItemResult:
+        """Do what a person does, waiting until it can be done."""
+        started = time.monotonic()
+        said = words.phrase(act, contract.targets)
+        self._locators[index] = locator = resolve(act.target) if act.target else None
+        to = resolve(act.to) if act.to else None
+        if (act.target and locator is None) or (act.to and to is None):
+            return ItemResult(index, None, expected=said, reason="its target is not bound")
+        try:
+            await self._mark_dialogs(contract)
+            await self._perform(act, locator, to)
+        except (ActFailed, AppNotStarted) as exc:
+            return ItemResult(index, False, str(exc), said, str(exc), time.monotonic() - started)
+        return ItemResult(index, True, "", said, "", time.monotonic() - started)
+
+    async def _perform(self, act: Act, locator: Locator | None, to: Locator | None) -> None:
+        instance = self.site.instance
+        if act.act == "restart":
+            await instance.restart()
+            return
+        page = await self.site.pages.of(act.user)
+        if act.act == "remember":
+            await self._remember(act, locator, page)
+            return
+        value = urljoin(instance.base_url + "/", act.value or "/") if act.act == "navigate" else act.value
+        await page.act(act.act, locator, value=value, to=to, file_name=act.name, wait_seconds=self._wait)
+
+    async def _remember(self, act: Act, locator: Locator | None, page: Page) -> None:
+        """Keep what is seen now; a text or value needs the one element it belongs to."""
+        assert locator is not None  # the language does not allow `remember` without a target
+        deadline = time.monotonic() + self._wait
+        while True:
+            (observation,) = await page.observe([locator])
+            if act.what == "count" or len(visible_of(observation)) == 1:
+                self.memory[act.value or ""] = keep(observation)
+                return
+            if time.monotonic() > deadline:
+                raise ActFailed(describe_matches(observation))
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _mark_dialogs(self, contract: Contract) -> None:
+        """A dialog expectation is about the acts just before it, so count those seen when a run of acts begins."""
+        if self._acting or not any(e.expect == "dialog" for _, e in contract.expectations()):
+            return
+        self._acting = True
+        for user, page in self.site.pages.in_use().items():
+            self._dialogs[user] = len((await page.facts()).dialogs)
+
+    @property
+    def _wait(self) -> float:
+        return self.settings.wait_seconds if self.wait_seconds is None else self.wait_seconds
+
+    # --- expectations ---
+
+    async def expect(
+        self, group: Sequence[tuple[int, Expectation]], contract: Contract, resolve: Resolve
+    ) -> list[ItemResult]:
+        """Wait until all of a group hold together and go on holding for a moment."""
+        started = time.monotonic()
+        self._acting = False
+        self._locators.update({i: resolve(e.target) if e.target else None for i, e in group})
+        try:
+            looks = await self._wait_for(group, resolve)
+        except ActFailed as exc:
+            await self.site.pages.drop(group[0][1].user)
+            seen = str(exc)
+            looks = [Look(i, e, self._locators[i], Judgement(False, seen), None) for i, e in group]
+        seconds = time.monotonic() - started
+        return [_result(look, contract, seconds) for look in looks]
+
+    async def _wait_for(self, group: Sequence[tuple[int, Expectation]], resolve: Resolve) -> list[Look]:
+        deadline = time.monotonic() + self._wait
+        held_since: float | None = None
+        while True:
+            looks = await self.look(group, resolve)
+            now = time.monotonic()
+            if not all(look.judgement.holds for look in looks):
+                held_since = None
+                if now >= deadline or not all(look.bound for look in looks):
+                    return looks
+            elif held_since is None:
+                held_since = now
+            if held_since is not None and now - held_since >= self.settings.hold_seconds:
+                return looks
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def look(self, group: Sequence[tuple[int, Expectation]], resolve: Resolve) -> list[Look]:
+        """Judge expectations of one user by the page as it is now."""
+        page = await self.site.pages.of(group[0][1].user)
+        located = [(i, e, resolve(e.target) if e.target else None) for i, e in group]
+        observations = await self._observe(page, located)
+        facts = await page.facts() if any(e.expect in ABOUT_PAGE for _, e in group) else None
+        return [self._judge(i, e, locator, observations.get(i), facts) for i, e, locator in located]
+
+    async def _observe(
+        self, page: Page, located: Sequence[tuple[int, Expectation, Locator | None]]
+    ) -> dict[int, Observation]:
+        wanted = [(i, locator) for i, _, locator in located if locator is not None]
+        if not wanted:
+            return {}
+        attributes = [e.name for _, e, _ in located if e.expect == "attribute" and e.name]
+        styles = [e.name for _, e, _ in located if e.expect == "style" and e.name]
+        seen = await page.observe([locator for _, locator in wanted], attributes=attributes, styles=styles)
+        return {i: observation for (i, _), observation in zip(wanted, seen, strict=True)}
+
+    def _judge(
+        self,
+        index: int,
+        expectation: Expectation,
+        locator: Locator | None,
+        observation: Observation | None,
+        facts: PageFacts | None,
+    ) -> Look:
+        if expectation.target and locator is None:
+            return Look(index, expectation, None, Judgement(False, "its target is not bound"), None)
+        dialogs_before = self._dialogs.get(expectation.user, 0)
+        scene = Scene(observation, facts, self.memory, self.site.instance.base_url, dialogs_before)
+        matches = None if observation is None else len(visible_of(observation))
+        return Look(index, expectation, locator, self.decide(expectation, scene), matches)
+
+    # --- words ---
+
+    async def explain(self, contract: Contract, results: Sequence[ItemResult], steps: Sequence[str] = ()) -> str:
+        """The first failure with what surrounds it, in words the coder can act on."""
+        failed = next((result for result in results if not result.held), None)
+        if failed is None:
+            return ""
+        item = contract.items[failed.index]
+        facts, page = await self._surroundings(item.user)
+        return words.failure(
+            item,
+            contract.targets,
+            seen=failed.seen or failed.reason,
+            steps=steps,
+            locator=self._locators.get(failed.index),
+            page=page,
+            console=facts.console if facts else (),
+            failed_requests=facts.failed_requests if facts else (),
+            log=self.site.instance.log_tail(),
+        )
+
+    async def _surroundings(self, user: str) -> tuple[PageFacts | None, str]:
+        page = self.site.pages.in_use().get(user)
+        if page is None:
+            return None, ""
+        try:
+            return await page.facts(), await page.snapshot(max_bytes=4000)
+        except ActFailed as exc:
+            return None, f"(the page cannot be looked at: {exc})"
+
+
+def _result(look: Look, contract: Contract, seconds: float) -> ItemResult:
+    held = look.judgement.holds if look.bound else None
+    said = words.expected(look.expectation, contract.targets)
+    return ItemResult(look.index, held, look.judgement.seen, said, "", seconds, look.matches)

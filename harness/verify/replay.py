@@ -1,0 +1,134 @@
+"""Replays a check once, or twice as passing demands, and says what came of it.
+
+No model is asked and nothing is healed here. An application that does not come up is a failed replay, told in words;
+a browser or a sandbox that fails is a fault of ours and is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from harness.events import CheckReplayed, Events
+from harness.verify.app import AppNotStarted
+from harness.verify.check import Check, Locator
+from harness.verify.evidence import Evidence
+from harness.verify.judge import judge
+from harness.verify.pages import Pages, Site
+from harness.verify.player import Decide, Group, ItemResult, Look, Player, ReplayResult, Resolve
+
+if TYPE_CHECKING:
+    from harness.settings import VerifySettings
+
+__all__ = [
+    "Group",
+    "ItemResult",
+    "Look",
+    "Pages",
+    "Player",
+    "Purpose",
+    "ReplayResult",
+    "Replayer",
+    "Resolve",
+    "Site",
+    "resolver",
+]
+
+Purpose = Literal["prove", "red", "perturb", "regress", "verify"]
+
+
+@dataclass(frozen=True)
+class Replayer:
+    """What all replays of a run share."""
+
+    settings: VerifySettings
+    events: Events
+    evidence_dir: Path | None = None
+    """None: no evidence is written."""
+    decide: Decide = judge
+
+    def player(self, site: Site, wait_seconds: float | None = None) -> Player:
+        """A player for one site."""
+        return Player(site, self.settings, wait_seconds, self.decide)
+
+    async def replay(
+        self,
+        check: Check,
+        elements: Mapping[str, Locator],
+        site: Site,
+        *,
+        purpose: Purpose,
+        steps: Sequence[str] = (),
+    ) -> ReplayResult:
+        """Play a check once on empty data.
+
+        Args:
+            check: what to play.
+            elements: the project's names.
+            site: where.
+            purpose: for the event and the evidence.
+            steps: the feature's own lines, for the words of a failure.
+
+        Raises: BrowserError, ShellError: a fault of ours, no verdict.
+        """
+        feature_id = check.contract.feature_id
+        often = purpose == "regress"  # many and short: only what fails is worth its pictures
+        evidence = Evidence(self.evidence_dir, feature_id, site, pictures=not often) if self.evidence_dir else None
+        try:
+            result = await self._play(check, elements, site, evidence, steps)
+            if evidence and not (often and result.passed):
+                where = await evidence.finish(check, elements, result, purpose)
+                result = replace(result, evidence=str(where))
+        finally:
+            if evidence:
+                evidence.discard()
+        self.tell(feature_id, purpose, result)
+        return result
+
+    async def replay_twice(
+        self,
+        check: Check,
+        elements: Mapping[str, Locator],
+        site: Site,
+        *,
+        purpose: Purpose,
+        steps: Sequence[str] = (),
+    ) -> ReplayResult:
+        """Play it twice; what fails first is the result, else the second."""
+        first = await self.replay(check, elements, site, purpose=purpose, steps=steps)
+        if not first.passed:
+            return first
+        second = await self.replay(check, elements, site, purpose=purpose, steps=steps)
+        if second.passed:
+            return second
+        return replace(second, reason=f"It passed once, then not again.\n{second.reason}")
+
+    def tell(self, feature_id: str, purpose: Purpose, result: ReplayResult) -> None:
+        """Let the listeners know."""
+        seconds = round(result.seconds, 3)
+        event = CheckReplayed(
+            feature_id=feature_id, purpose=purpose, passed=result.passed, reason=result.reason, seconds=seconds
+        )
+        self.events.emit(event)
+
+    async def _play(
+        self,
+        check: Check,
+        elements: Mapping[str, Locator],
+        site: Site,
+        evidence: Evidence | None,
+        steps: Sequence[str],
+    ) -> ReplayResult:
+        on_group = evidence.on_group if evidence else None
+        try:
+            player = self.player(site)
+            return await player.play(check.contract, resolver(check, elements), on_group=on_group, steps=steps)
+        except AppNotStarted as exc:
+            return ReplayResult((), False, f"The application did not start: {exc}")
+
+
+def resolver(check: Check, elements: Mapping[str, Locator]) -> Resolve:
+    """How a check's names are found: its own bindings first, then the project's."""
+    return lambda name: check.locator(name, elements)

@@ -1,0 +1,180 @@
+"""Checks and their failures in words.
+
+A person reads what a check does before they trust it; the coder reads what failed before it mends it. Neither sees
+the data they come from. Pure: no page, no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.verify.check import Act, Contract, Expectation, Item, Locator
+from harness.verify.judge import quote
+
+PAGE_CHARACTERS = 1500
+LOG_CHARACTERS = 1500
+LINES_SHOWN = 5
+
+_MATCH = {"is": "to be", "contains": "to contain", "matches": "to match"}
+_KEPT = {"text": "text", "count": "number", "value": "value"}
+
+
+def show(contract: Contract, steps: Sequence[str] = ()) -> str:
+    """A whole contract, as a list a person can follow.
+
+    Args:
+        contract: what to show.
+        steps: the feature's own lines, shown above what belongs to them.
+    """
+    lines: list[str] = []
+    step = 0
+    for number, item in enumerate(contract.items, 1):
+        if item.step != step and 0 < item.step <= len(steps):
+            lines.append(f"Step {item.step} {quote(steps[item.step - 1])}")
+        step = item.step
+        assumed = " (assumed)" if isinstance(item, Expectation) and item.source == "assumed" else ""
+        lines.append(f"  {number}. {phrase(item, contract.targets)}{assumed}")
+    return "\n".join(lines)
+
+
+def phrase(item: Item, targets: Mapping[str, str]) -> str:
+    """One item as a sentence without a full stop."""
+    words = _act(item, targets) if isinstance(item, Act) else f"expect {expected(item, targets)}"
+    return f"{item.user}: {words}" if item.user else words[0].upper() + words[1:]
+
+
+def expected(item: Expectation, targets: Mapping[str, str]) -> str:
+    """What an expectation expects: `the item "Buy milk" to be visible`."""
+    what = _named(item.target, targets)
+    value = quote(item.value or "")
+    compared = f"{_MATCH[item.match]} {value}"
+    kept = f"the {_KEPT[item.what]} of {what}"
+    phrases = {
+        "visible": f"{what} to be visible",
+        "hidden": f"{what} not to be visible",
+        "text": f"the text of {what} {compared}",
+        "value": f"the value of {what} {compared}",
+        "checked": f"{what} to be checked",
+        "unchecked": f"{what} not to be checked",
+        "enabled": f"{what} to be enabled",
+        "disabled": f"{what} to be disabled",
+        "focused": f"{what} to have the focus",
+        "count": f"{item.number} of {what} to be visible",
+        "order": f"{what} in this order: {', '.join(quote(text) for text in item.values)}",
+        "url": f"the address {compared}",
+        "title": f"the page's title {compared}",
+        "attribute": f"the attribute {item.name} of {what} {compared}",
+        "style": f"the style {item.name} of {what} {compared}",
+        "struck_through": f"{what} to be struck through",
+        "unchanged": f"{kept} to be as remembered ({value})",
+        "changed": f"{kept} to differ from what was remembered ({value})",
+        "in_viewport": f"{what} to be in view without scrolling",
+        "no_overflow": f"{what if item.target else 'the page'} not to overflow",
+        "dialog": f"a dialog whose message is {value}" if item.match == "is" else f"a dialog's message {compared}",
+        "console_clean": "no errors in the console",
+        "no_failed_requests": "no failed requests",
+    }
+    return phrases[item.expect]
+
+
+def _act(item: Act, targets: Mapping[str, str]) -> str:
+    what = _named(item.target, targets)
+    value = quote(item.value or "")
+    there = f" in {what}" if item.target else ""
+    phrases = {
+        "navigate": f"open {value}",
+        "reload": "reload the page",
+        "back": "go back",
+        "forward": "go forward",
+        "click": f"click {what}",
+        "double_click": f"double-click {what}",
+        "right_click": f"right-click {what}",
+        "hover": f"move the mouse over {what}",
+        "fill": f"fill {what} with {value}",
+        "type": f"type {value}{there}",
+        "press": f"press {item.value}{there}",
+        "check": f"check {what}",
+        "uncheck": f"uncheck {what}",
+        "select": f"select {value}{there}",
+        "upload": f"upload the file {quote(item.name or 'file')}{there}",
+        "drag": f"drag {what} onto {_named(item.to, targets)}",
+        "answer_dialog": f"answer the next dialog with {value}",
+        "viewport": f"make the window {item.value}",
+        "remember": f"remember the {_KEPT[item.what]} of {what} as {value}",
+        "restart": "restart the application",
+    }
+    return phrases[item.act]
+
+
+def _named(target: str | None, targets: Mapping[str, str]) -> str:
+    return targets.get(target, target) if target else "the page"
+
+
+def locator_words(locator: Locator | None) -> str:
+    """A locator on one line: `role=listitem text="Buy milk" inside(role=list)`."""
+    if locator is None:
+        return "not bound"
+    words = []
+    for key, value in locator.model_dump(exclude_defaults=True, exclude={"inside", "has", "around"}).items():
+        words.append(f"{key}={quote(value) if isinstance(value, str) and key != 'role' else value}")
+    nested = {"inside": locator.inside, "has": locator.has}
+    words += [f"{key}({locator_words(inner)})" for key, inner in nested.items() if inner]
+    if locator.around:
+        words.append(f"around({'; '.join(locator_words(inner) for inner in locator.around)})")
+    return " ".join(words)
+
+
+def failure(
+    item: Item,
+    targets: Mapping[str, str],
+    *,
+    seen: str,
+    steps: Sequence[str] = (),
+    locator: Locator | None = None,
+    page: str = "",
+    console: Sequence[str] = (),
+    failed_requests: Sequence[str] = (),
+    log: str = "",
+) -> str:
+    """One failure in words the coder can act on, what it was told first.
+
+    Args:
+        item: what failed.
+        targets: names and what they are.
+        seen: what was there instead, or why the act could not be done.
+        steps: the feature's own lines.
+        locator: how the target was looked for.
+        page: what the page shows, cut here.
+        console: errors of the page.
+        failed_requests: requests that failed.
+        log: the application's output, its end is kept.
+    """
+    where = f"Step {item.step}"
+    if 0 < item.step <= len(steps):
+        where += f" {quote(steps[item.step - 1])}"
+    if isinstance(item, Act):
+        head = f"{where}: could not {_act(item, targets)}: {seen}."
+    else:
+        head = f"{where}: expected {expected(item, targets)}; seen: {seen}."
+    who = f"User: {item.user}" if item.user else ""
+    found_by = f"Locator: {locator_words(locator)}" if item.target else ""
+    parts = [head, who, found_by, _block("Console errors", console), _block("Failed requests", failed_requests)]
+    parts += [_cut("Page shows", page, PAGE_CHARACTERS), _tail("Server log", log, LOG_CHARACTERS)]
+    return "\n".join(part for part in parts if part)
+
+
+def _block(title: str, lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    more = [f"  … and {len(lines) - LINES_SHOWN} more"] if len(lines) > LINES_SHOWN else []
+    return "\n".join([f"{title}:", *(f"  {line[:300]}" for line in lines[:LINES_SHOWN]), *more])
+
+
+def _cut(title: str, text: str, limit: int) -> str:
+    shown = text.strip()
+    return f"{title}:\n{shown[:limit]}{'…' if len(shown) > limit else ''}" if shown else ""
+
+
+def _tail(title: str, text: str, limit: int) -> str:
+    shown = text.strip()
+    return f"{title} (end):\n{'…' if len(shown) > limit else ''}{shown[-limit:]}" if shown else ""
