@@ -26,21 +26,11 @@ LEVELS = [
     {"cli", "console", "demo", "__main__"},
     {"runtime", "doctor"},
     {"initializer", "coding"},
-    {"session", "brief", "journal", "parts", "budget", "verify", "tools"},
-    {
-        "browser",
-        "memory",
-        "sandbox",
-        "model",
-        "recording",
-        "normalise",
-        "prompts",
-        "repo",
-        "worktree",
-        "commits",
-        "git",
-    },
-    {"features", "plan_rules", "state_file", "progress", "project", "lock", "settings", "events", "errors", ""},
+    {"session", "coder", "brief", "journal", "ledger", "parts", "budget", "verify", "tools"},
+    {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts"}
+    | {"repo", "worktree", "commits", "fast_forward", "stale_locks", "git"},
+    {"features", "plan_rules", "specification", "state_file", "progress", "project", "lock"}
+    | {"settings", "events", "errors", ""},
 ]
 """From the door to the cellar: a room imports its own level and those below. "" is the package itself."""
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
