@@ -7,13 +7,14 @@ the project already has for things on its pages; never code, nor what a coder sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from harness.features import Feature
 from harness.prompts import fence, load_prompt
+from harness.verify import words
 from harness.verify.check import Act, Contract, Expectation, targets_of
 from harness.verify.lint import lint_contract
 
@@ -117,3 +118,8 @@ def _question(feature: Feature, spec_lines: str, elements: Mapping[str, str]) ->
         names = "\n".join(f"{name}: {description}" for name, description in sorted(elements.items()))
         parts += ["Names the project already has; reuse those that fit:", fence(names, "element names")]
     return "\n\n".join(parts)
+
+
+def contract_words(contract: Contract, steps: Sequence[str] = ()) -> str:
+    """The contract as the coder and a person read it; `steps` puts the feature's own lines above what is theirs."""
+    return words.show(contract, steps)

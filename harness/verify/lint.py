@@ -11,19 +11,13 @@ from collections.abc import Iterable, Iterator
 
 from harness.features import Feature
 from harness.plan_rules import sees
-from harness.verify.check import Act, Contract, Expectation, Item, Locator
+from harness.verify.check import Act, Contract, Expectation, Item
 
 _TYPES = ("fill", "type", "select", "upload")
 _LITERAL = ("text", "value", "title", "dialog")
 _ABOUT_PAGE = ("console_clean", "no_failed_requests", "no_overflow")
 _BLANK_WORDS = re.compile(r"\b(blank|blanks|empty|emptied|clear|clears|cleared|white ?space|spaces?)\b", re.IGNORECASE)
 _RELOADS = re.compile(r"\b(re-?load(?:s|ed|ing)?|refresh(?:es|ed|ing)?)\b", re.IGNORECASE)
-_GENERATED = re.compile(
-    r"\.(?:css|sc|jsx?|emotion|jss|svelte)-[\w-]+"  # what style libraries make
-    r"|\.\w+_\w+__[\w-]*[A-Z0-9][\w-]*"  # css modules
-    r"|\.[A-Za-z_-]*\d\w*[A-Za-z]\d\w*|\d{6,}"  # hashes, time stamps
-    r"|\[data-(?:v-|reactid|emotion)|:r\w*:|#radix-"
-)
 
 
 def lint_contract(contract: Contract, feature: Feature, spec_lines: str = "") -> list[str]:
@@ -170,30 +164,6 @@ def _wrong_expectation(item: Expectation) -> str:
     if item.expect in ("text", "title", "dialog") and value is not None and not value.strip():
         return f"{item.expect} of nothing cannot be seen; expect the thing hidden instead."
     return ""
-
-
-def locator_problems(locator: Locator) -> list[str]:
-    """What makes a locator break at the next build: generated classes and ids, paths of nth children."""
-    problems = [
-        f"css {part.css!r} uses a generated name; use role and name, label or text."
-        for part in _parts(locator)
-        if part.css and _GENERATED.search(part.css)
-    ]
-    if any(part.css and part.css.count(":nth") > 1 for part in _parts(locator)):
-        problems.append("a path of nth-children is not a locator; use role and name, label or text.")
-    return problems
-
-
-def is_last_resort(locator: Locator) -> bool:
-    """Whether css or a position was needed anywhere."""
-    return any(part.css is not None or part.nth is not None for part in _parts(locator))
-
-
-def _parts(locator: Locator) -> Iterator[Locator]:
-    yield locator
-    for part in (locator.inside, locator.has, *locator.around):
-        if part is not None:
-            yield from _parts(part)
 
 
 def _fold(text: str) -> str:

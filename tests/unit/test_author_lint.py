@@ -5,7 +5,8 @@ import pytest
 from harness.features import Feature
 from harness.verify.author import Draft
 from harness.verify.check import Contract, Locator
-from harness.verify.lint import is_last_resort, lint_contract, locator_problems
+from harness.verify.fit import is_last_resort, locator_problems
+from harness.verify.lint import lint_contract
 
 FEATURE = Feature(
     id="F001",

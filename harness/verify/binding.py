@@ -1,0 +1,238 @@
+"""Binding: plays a contract on the running application and gives its names locators on the way.
+
+Nothing here changes what is expected or decides anything: expectations are waited for, so that the application keeps
+the pace it will have in a replay, and whether they held is thrown away. A locator is accepted when it matches exactly
+one visible element at the moment its name is needed, is no generated name, not the whole page, and speaks of the
+thing it is named after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.browser.browser import ActFailed
+from harness.verify.binder import Binder, Moment
+from harness.verify.check import Act, Contract, Expectation, Item, Locator, targets_of
+from harness.verify.fit import MATCHED_NOTHING, is_last_resort, misfit
+
+if TYPE_CHECKING:
+    from harness.browser.browser import Page
+    from harness.features import Feature
+    from harness.model import Model
+    from harness.verify.player import Group, Player
+
+MAX_CALLS = 6
+"""Model calls for one feature."""
+TRIES = 2
+"""Times a name is asked for at one moment."""
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Binding:
+    """How the names of a contract are found."""
+
+    bindings: dict[str, Locator]
+    """Names bound or bound anew here; the project's own names that served are not repeated."""
+    calls: int
+    """Model calls it took."""
+    problems: tuple[str, ...] = ()
+    """What could not be bound or done, for the log; never a verdict."""
+    last_resort: tuple[str, ...] = ()
+    """Names that css or a position was needed for."""
+
+
+async def bind(
+    model: Model,
+    contract: Contract,
+    feature: Feature,
+    player: Player,
+    elements: Mapping[str, Locator],
+    conversation: str,
+    *,
+    doubts: Mapping[str, str] | None = None,
+) -> Binding:
+    """Bind every name of a contract on the application the player looks at.
+
+    Args:
+        model: asked in the role verifier, at most six times unless an answer has the wrong form.
+        contract: what to play.
+        feature: its text.
+        player: plays on empty data.
+        elements: names bound already, in the project or earlier.
+        conversation: names the conversation in events and recordings.
+        doubts: names whose locator in `elements` is not to be used -> why it is doubted.
+
+    Raises: ModelError: the binder gave no answer. BrowserError, AppNotStarted: as the player.
+    Replay: binding again costs calls and may find other locators; callers keep the ones they proved.
+    """
+    walk = _Walk(Binder(model, contract, feature, conversation), contract, player, elements, dict(doubts or {}))
+    return await walk.run()
+
+
+async def rebind(
+    model: Model,
+    contract: Contract,
+    feature: Feature,
+    player: Player,
+    elements: Mapping[str, Locator],
+    conversation: str,
+    doubts: Mapping[str, str],
+) -> Binding:
+    """Bind doubted names again, by a binder that has not seen the first; all other names stay.
+
+    Args:
+        model: as in `bind`.
+        contract: as in `bind`.
+        feature: as in `bind`.
+        player: as in `bind`.
+        elements: everything bound so far, the doubted names included.
+        conversation: must differ from the first binder's.
+        doubts: names to bind again -> why, in words about locators only: "matched nothing".
+    """
+    return await bind(model, contract, feature, player, elements, conversation, doubts=doubts)
+
+
+@dataclass
+class _Walk:
+    """One pass over the contract."""
+
+    binder: Binder
+    contract: Contract
+    player: Player
+    elements: Mapping[str, Locator]
+    doubts: dict[str, str]
+    bound: dict[str, Locator] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    _questioned: set[str] = field(default_factory=set)
+    """Names whose locator was doubted once on this walk; it is not doubted again."""
+
+    async def run(self) -> Binding:
+        try:
+            await self.player.begin()
+            for group in self.contract.groups():
+                if not await self._group(group):
+                    break
+        except ActFailed as exc:
+            self.problems.append(f"the page could not be looked at: {exc}")
+        self.problems += [f"{name!r} is not bound" for name in self._unbound()]
+        last_resort = tuple(name for name, locator in self.bound.items() if is_last_resort(locator))
+        return Binding(self.bound, self.binder.calls, tuple(self.problems), last_resort)
+
+    def resolve(self, name: str) -> Locator | None:
+        """What a name is bound to now."""
+        return self.bound.get(name) or (None if name in self.doubts else self.elements.get(name))
+
+    async def _group(self, group: Group) -> bool:
+        """Whether the walk can go on."""
+        index, item = group[0]
+        if isinstance(item, Act):
+            return await self._act(index, item)
+        await self._expect([(i, e) for i, e in group if isinstance(e, Expectation)])
+        return True
+
+    # --- moments ---
+
+    async def _act(self, index: int, act: Act) -> bool:
+        when, names = f"before item {index + 1}", targets_of(act)
+        await self._bind(act.user, when, {name: self.doubts.get(name, "") for name in names if not self.resolve(name)})
+        result = await self.player.act(index, act, self.contract, self.resolve)
+        if not result.held and await self._mended(act, when, result.reason):
+            result = await self.player.act(index, act, self.contract, self.resolve)
+        if not result.held:
+            self.problems.append(f"item {index + 1} could not be done: {result.reason}")
+        return bool(result.held)
+
+    async def _mended(self, act: Act, when: str, reason: str) -> bool:
+        """Doubt the locators of an act that could not be done, once; whether one of them is another now."""
+        before = {name: self.resolve(name) for name in targets_of(act) if name not in self._questioned}
+        await self._bind(act.user, when, {name: reason for name, locator in before.items() if locator})
+        return any(self.resolve(name) != locator for name, locator in before.items())
+
+    async def _expect(self, group: Sequence[tuple[int, Expectation]]) -> None:
+        user, when = group[0][1].user, f"at item {group[0][0] + 1}"
+        needed = dict.fromkeys(e.target for _, e in group if e.target and not _absent(e))
+        unbound = {name: self.doubts.get(name, "") for name in needed if not self.resolve(name)}
+        await self._bind(user, when, unbound)
+        ready = [(i, e) for i, e in group if not e.target or self.resolve(e.target)]
+        if ready:
+            await self.player.expect(ready, self.contract, self.resolve)  # only to wait: what it says is not looked at
+        page = await self.player.site.pages.of(user)
+        bound = {name: locator for name in needed if name not in unbound and (locator := self.resolve(name))}
+        wrong = await self._wrong(page, {name: loc for name, loc in bound.items() if name not in self._questioned})
+        await self._bind(user, when, wrong)
+
+    # --- asking ---
+
+    async def _bind(self, user: str, when: str, needed: dict[str, str]) -> None:
+        """Ask for names until they are bound, the page does not change any more, or the calls are used up."""
+        if not needed:
+            return
+        page = await self.player.site.pages.of(user)
+        snapshot = await page.snapshot()
+        self._questioned |= {name for name in needed if self.resolve(name)}
+        for _ in range(TRIES):
+            if self.binder.calls >= MAX_CALLS:
+                needed = {name: "the calls for this feature are used up" for name in needed}
+                break
+            others = [name for name in self._unbound() if name not in needed]
+            found = await self.binder.ask(Moment(when, needed, others, snapshot))
+            needed = await self._accept(page, found, needed)
+            if not needed:
+                return
+            seen, snapshot = snapshot, await self._later(page, snapshot, wait=not found.keys() & needed.keys())
+            if seen == snapshot and not found.keys() & needed.keys():
+                break
+        self.problems += [f"{name!r} {when}: {why}" for name, why in needed.items()]
+
+    async def _later(self, page: Page, seen: str, *, wait: bool) -> str:
+        """The page again; when it lacks something, as soon as it differs from what was seen."""
+        deadline = time.monotonic() + (self.player.settings.wait_seconds if wait else 0)
+        while True:
+            snapshot: str = await page.snapshot()
+            if snapshot != seen or time.monotonic() > deadline:
+                return snapshot
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _accept(self, page: Page, found: dict[str, Locator], needed: dict[str, str]) -> dict[str, str]:
+        """Keep what is sound; return the needed names that still lack a locator, and why."""
+        wrong = await self._wrong(page, found)
+        for name, locator in found.items():
+            unseen = wrong.get(name, "").startswith(MATCHED_NOTHING) and name not in needed
+            if name not in wrong or unseen:  # by analogy, before it is there; looked at again when it is needed
+                self.bound[name] = locator
+        return {name: wrong.get(name, "it is not on the page") for name in needed if name in wrong or name not in found}
+
+    async def _wrong(self, page: Page, locators: Mapping[str, Locator]) -> dict[str, str]:
+        """What is wrong with locators on the page as it is now."""
+        if not locators:
+            return {}
+        observations = await page.observe(list(locators.values()))
+        many = _collections(self.contract)
+        judged = {
+            name: misfit(name, locator, observation, name in many)
+            for (name, locator), observation in zip(locators.items(), observations, strict=True)
+        }
+        return {name: why for name, why in judged.items() if why}
+
+    def _unbound(self) -> list[str]:
+        return [name for name in self.contract.targets if not self.resolve(name)]
+
+
+def _absent(item: Expectation) -> bool:
+    return item.expect == "hidden" or (item.expect == "count" and item.number == 0)
+
+
+def _collections(contract: Contract) -> set[str]:
+    """Names that may match many."""
+    return {item.target for item in contract.items if item.target and _is_plural(item)}
+
+
+def _is_plural(item: Item) -> bool:
+    if isinstance(item, Expectation) and item.expect in ("count", "order"):
+        return True
+    return item.what == "count" and (isinstance(item, Expectation) or item.act == "remember")

@@ -1,0 +1,86 @@
+"""Whether a locator fits the name it stands for: what code can say about a binding, without any verdict.
+
+A locator fits when it matches one visible element (any number where the name means many), uses no generated name, is
+not the whole page, and speaks of the thing it is named after. The answers are words for the binder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from harness.verify.check import Locator
+
+if TYPE_CHECKING:
+    from harness.browser.values import Element, Observation
+
+MATCHED_NOTHING = "matched nothing"
+_GENERATED = re.compile(
+    r"\.(?:css|sc|jsx?|emotion|jss|svelte)-[\w-]+"  # what style libraries make
+    r"|\.\w+_\w+__[\w-]*[A-Z0-9][\w-]*"  # css modules
+    r"|\.[A-Za-z_-]*\d\w*[A-Za-z]\d\w*|\d{6,}"  # hashes, time stamps
+    r"|\[data-(?:v-|reactid|emotion)|:r\w*:|#radix-"
+)
+_WHOLE_PAGE = re.compile(r"<(html|body)\b", re.IGNORECASE)
+_LITERAL = re.compile(r"\"([^\"]+)\"|(?<!\w)'([^']+)'(?!\w)|“([^”]+)”")
+
+
+def locator_problems(locator: Locator) -> list[str]:
+    """What makes a locator break at the next build: generated classes and ids, paths of nth children."""
+    problems = [
+        f"css {part.css!r} uses a generated name; use role and name, label or text."
+        for part in _parts(locator)
+        if part.css and _GENERATED.search(part.css)
+    ]
+    if any(part.css and part.css.count(":nth") > 1 for part in _parts(locator)):
+        problems.append("a path of nth-children is not a locator; use role and name, label or text.")
+    return problems
+
+
+def is_last_resort(locator: Locator) -> bool:
+    """Whether css or a position was needed anywhere."""
+    return any(part.css is not None or part.nth is not None for part in _parts(locator))
+
+
+def _parts(locator: Locator) -> Iterator[Locator]:
+    yield locator
+    for part in (locator.inside, locator.has, *locator.around):
+        if part is not None:
+            yield from _parts(part)
+
+
+def misfit(name: str, locator: Locator, observation: Observation, many: bool) -> str:
+    """Why a locator cannot stand for a name; empty when it can."""
+    visible = [element for element in observation.elements if element.visible]
+    if problems := locator_problems(locator):
+        return problems[0]
+    if not visible:
+        hidden = f" that a person can see ({_list(observation.elements)})" if observation.elements else ""
+        return f"{MATCHED_NOTHING}{hidden}"
+    if len(visible) > 1 and not many:
+        return f"matched {len(visible)} elements instead of one: {_list(visible)}"
+    if any(_WHOLE_PAGE.match(element.html) for element in visible):
+        return "matched the whole page; name the thing itself"
+    if (literal := _literal(name)) and not _speaks_of(literal, locator, visible):
+        return f"matched {_list(visible)}, which says nothing of {literal!r}"
+    return ""
+
+
+def _literal(name: str) -> str:
+    found = _LITERAL.search(name)
+    return next((part for part in found.groups() if part), "") if found else ""
+
+
+def _speaks_of(literal: str, locator: Locator, visible: Sequence[Element]) -> bool:
+    said = [locator.model_dump_json(exclude_none=True), *(f"{e.text} {e.name} {e.value or ''}" for e in visible)]
+    return any(_fold(literal) in _fold(text) for text in said)
+
+
+def _list(elements: Sequence[Element]) -> str:
+    shown = [f"{element.html} {element.text[:60]!r}" for element in elements[:3]]
+    return ", ".join(shown) + (", ..." if len(elements) > 3 else "")
+
+
+def _fold(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", " ".join(text.split())).casefold()
