@@ -264,8 +264,8 @@ class Room:
         return child.process
 
     def log_path(self, name: str) -> Path:
-        """Where the output of a server, or the errors of a worker, are kept on the host."""
-        return self._logs / f"{name}.log"
+        """Where the output of a server, or the errors of a worker, are kept on the host; shown inside as /outputs."""
+        return (self.policy.outputs_dir or self._logs) / f"{name}.log"
 
     async def free_port(self) -> int:
         """A port nobody else uses; the same sequence in every room, so that recorded conversations fit."""
