@@ -73,8 +73,15 @@ def _literal(name: str) -> str:
 
 
 def _speaks_of(literal: str, locator: Locator, visible: Sequence[Element]) -> bool:
-    said = [locator.model_dump_json(exclude_none=True), *(f"{e.text} {e.name} {e.value or ''}" for e in visible)]
+    """Whether the locator asks for the text, or what it found shows it."""
+    said = [text for part in _parts(locator) for text in _texts(part)]
+    said += [text for element in visible for text in (element.text, element.name, element.value or "")]
     return any(_fold(literal) in _fold(text) for text in said)
+
+
+def _texts(part: Locator) -> list[str]:
+    pattern = re.sub(r"\\(.)", r"\1", part.pattern or "")
+    return [part.text or "", part.name or "", part.label or "", part.placeholder or "", part.css or "", pattern]
 
 
 def _list(elements: Sequence[Element]) -> str:
@@ -83,4 +90,4 @@ def _list(elements: Sequence[Element]) -> str:
 
 
 def _fold(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", " ".join(text.split())).casefold()
+    return " ".join(text.split()).casefold()

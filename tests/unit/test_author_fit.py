@@ -1,0 +1,41 @@
+import pytest
+
+from harness.browser.values import Element, Observation
+from harness.verify.check import Locator
+from harness.verify.fit import misfit
+
+LI = Element(visible=True, text="Buy milk", html='<li class="todo">')
+OTHER = Element(visible=True, text="Walk dog", html="<li>")
+HIDDEN = Element(visible=False, why_not="transparent", text="Buy milk", html="<li hidden>")
+BY_TEXT = Locator(role="listitem", text="Buy milk", exact=False)
+
+
+def fits(name: str, locator: Locator, *elements: Element, many: bool = False) -> str:
+    return misfit(name, locator, Observation(elements=elements, total=len(elements)), many)
+
+
+@pytest.mark.parametrize(
+    ("name", "locator", "elements", "why"),
+    [
+        ('item "Buy milk"', BY_TEXT, [LI], ""),
+        ('item "Buy milk"', Locator(role="listitem", nth=0), [LI], ""),
+        ('item "Buy milk"', Locator(role="listitem", nth=0), [OTHER], "says nothing of 'Buy milk'"),
+        ('item "Buy milk"', BY_TEXT, [], "matched nothing"),
+        ('item "Buy milk"', BY_TEXT, [HIDDEN], "matched nothing that a person can see (<li hidden> 'Buy milk')"),
+        ('item "Buy milk"', BY_TEXT, [LI, HIDDEN], ""),
+        ('item "Buy milk"', BY_TEXT, [LI, LI], "matched 2 elements instead of one: <li"),
+        ("list", Locator(css=".css-1q2w3e"), [LI], "generated name"),
+        ("list", Locator(css="*"), [Element(visible=True, html="<body>")], "the whole page"),
+        ('say "a \\ b"', Locator(text='a \\ b "c"'), [OTHER], ""),
+    ],
+)
+def test_a_locator_fits_when_it_matches_one_visible_element_that_is_what_it_is_named_after(
+    name, locator, elements, why
+):
+    said = fits(name, locator, *elements)
+    assert (why in said) if why else said == ""
+
+
+def test_a_name_for_many_may_match_many():
+    assert fits("items", Locator(role="listitem"), LI, OTHER, many=True) == ""
+    assert fits("items", Locator(role="listitem"), many=True) == "matched nothing"
