@@ -137,11 +137,11 @@ class Git:
         return self._disarmed[1]
 
 
-def find_identity(directory: Path) -> dict[str, str]:
+def find_identity(git_dir: Path) -> dict[str, str]:
     """Ask git, with all of the user's configuration, who commits; empty when it does not know."""
     found: dict[str, str] = {}
     for role in ("AUTHOR", "COMMITTER"):
-        arguments = ["-C", str(directory), "-c", "user.useConfigOnly=true", "var", f"GIT_{role}_IDENT"]
+        arguments = [f"--git-dir={git_dir}", "-c", "user.useConfigOnly=true", "var", f"GIT_{role}_IDENT"]
         code, out, _ = _call(arguments, {}, b"")
         name, _, rest = os.fsdecode(out).partition(" <")
         if code != 0 or not name:

@@ -41,7 +41,7 @@ class Repo:
         found = find_git(directory)
         if found is None:
             raise SetupError(f"{directory} is not in a git repository.", "Run `harness init`, or `git init` there.")
-        git = Git(found.root, found.git_dir, found.common_dir, find_identity(directory))
+        git = Git(found.root, found.git_dir, found.common_dir, find_identity(found.git_dir))
         prefix = os.path.relpath(directory, found.root)
         return cls(git, "" if prefix == "." else prefix)
 
