@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.browser.browser import ActFailed
+from harness.browser.failed import ActFailed
 from harness.verify.binder import Binder, Moment
 from harness.verify.check import Act, Contract, Expectation, Item, Locator, targets_of
 from harness.verify.fit import MATCHED_NOTHING, is_last_resort, misfit
@@ -164,11 +164,11 @@ class _Walk:
         page = await self.player.site.pages.of(user)
         bound = {name: locator for name in needed if name not in unbound and (locator := self.resolve(name))}
         wrong = await self._wrong(page, {name: loc for name, loc in bound.items() if name not in self._questioned})
-        await self._bind(user, when, wrong)
+        await self._bind(user, when, wrong, waited=True)
 
     # --- asking ---
 
-    async def _bind(self, user: str, when: str, needed: dict[str, str]) -> None:
+    async def _bind(self, user: str, when: str, needed: dict[str, str], *, waited: bool = False) -> None:
         """Ask for names until they are bound, the page does not change any more, or the calls are used up."""
         if not needed:
             return
@@ -184,8 +184,9 @@ class _Walk:
             needed = await self._accept(page, found, needed)
             if not needed:
                 return
-            seen, snapshot = snapshot, await self._later(page, snapshot, wait=not found.keys() & needed.keys())
-            if seen == snapshot and not found.keys() & needed.keys():
+            tried = bool(found.keys() & needed.keys())
+            seen, snapshot = snapshot, await self._later(page, snapshot, wait=not (tried or waited))
+            if seen == snapshot and not tried:
                 break
         self.problems += [f"{name!r} {when}: {why}" for name, why in needed.items()]
 
@@ -205,6 +206,8 @@ class _Walk:
             unseen = wrong.get(name, "").startswith(MATCHED_NOTHING) and name not in needed
             if name not in wrong or unseen:  # by analogy, before it is there; looked at again when it is needed
                 self.bound[name] = locator
+            elif name not in needed:
+                self.doubts[name] = wrong[name]
         return {name: wrong.get(name, "it is not on the page") for name in needed if name in wrong or name not in found}
 
     async def _wrong(self, page: Page, locators: Mapping[str, Locator]) -> dict[str, str]:

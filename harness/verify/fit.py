@@ -85,7 +85,7 @@ def _texts(part: Locator) -> list[str]:
 
 
 def _list(elements: Sequence[Element]) -> str:
-    shown = [f"{element.html} {element.text[:60]!r}" for element in elements[:3]]
+    shown = [f"{element.html} {(element.text or element.name)[:60]!r}" for element in elements[:3]]
     return ", ".join(shown) + (", ..." if len(elements) > 3 else "")
 
 
