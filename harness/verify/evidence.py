@@ -60,7 +60,7 @@ class Evidence:
             await self._picture(page, f"{index + 1:03d}-step-{item.step}.png")
 
     async def _picture(self, page: Page, name: str) -> None:
-        from harness.browser.browser import ActFailed
+        from harness.browser.failed import ActFailed
 
         with contextlib.suppress(ActFailed):  # a page that hangs or crashed has no picture; the failure is told anyway
             data = await page.screenshot()
@@ -116,7 +116,7 @@ def _item(contract: Contract, check: Check, elements: Mapping[str, Locator], res
 
 
 async def _page(user: str, page: Page) -> dict[str, Any]:
-    from harness.browser.browser import ActFailed
+    from harness.browser.failed import ActFailed
 
     try:
         facts = await page.facts()

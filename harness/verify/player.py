@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from harness.browser.browser import ActFailed
+from harness.browser.failed import ActFailed
 from harness.verify import words
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Act, Contract, Expectation, Item, Locator
@@ -45,7 +45,7 @@ class ItemResult:
     expected: str = ""
     """The item in words."""
     reason: str = ""
-    """Why an act could not be done."""
+    """Why an act could not be done, or an expectation not be judged; empty when it was judged."""
     seconds: float = 0.0
     matches: int | None = None
     """Visible matches of the target."""
@@ -222,8 +222,9 @@ class Player:
             looks = await self._wait_for(group, resolve)
         except ActFailed as exc:
             await self.site.pages.drop(group[0][1].user)
-            seen = str(exc)
-            looks = [Look(i, e, self._locators[i], Judgement(False, seen), None) for i, e in group]
+            seen, seconds = str(exc), time.monotonic() - started
+            said = {i: words.expected(e, contract.targets) for i, e in group}
+            return [ItemResult(i, False, seen, said[i], f"the page cannot be looked at: {seen}", seconds) for i in said]
         seconds = time.monotonic() - started
         return [_result(look, contract, seconds) for look in looks]
 

@@ -1,0 +1,93 @@
+"""Which disturbances could make an expectation fail, so that one that nothing moves is found out.
+
+Each kind of expectation is disturbed where it looks: a text by swapping the text, not by hiding it, which would move
+an expectation that any text fulfils. Pure: what is done to the page is the browser's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.verify.check import Expectation
+from harness.verify.judge import Kept
+
+if TYPE_CHECKING:
+    from harness.browser.values import Disturbance
+
+ODD = "Zq disturbed 4711"
+"""A text that no contract expects."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """One disturbance aimed at one expectation."""
+
+    kind: Disturbance
+    text: str = ""
+    aimed: bool = True
+    """Whether it needs the target's locator; else it is about the page, or a ghost kept under `text`."""
+
+
+_MOVES: dict[str, tuple[Move, ...]] = {
+    "visible": (Move("hide"),),
+    "text": (Move("swap_text", ODD),),
+    "value": (Move("set_value", ODD),),
+    "checked": (Move("toggle_checked"),),
+    "unchecked": (Move("toggle_checked"),),
+    "enabled": (Move("toggle_enabled"),),
+    "disabled": (Move("toggle_enabled"),),
+    "focused": (Move("blur"),),
+    "order": (Move("reverse_order"),),
+    "url": (Move("set_url", "/zq-disturbed-4711", aimed=False),),
+    "title": (Move("set_title", ODD, aimed=False),),
+    "in_viewport": (Move("scroll_away"),),
+    "no_overflow": (Move("make_wide", aimed=False),),
+    "console_clean": (Move("log_error", ODD, aimed=False),),
+    "no_failed_requests": (Move("fail_request", aimed=False),),
+}
+_KEPT: dict[str, tuple[Move, ...]] = {
+    "text": (Move("swap_text", ODD),),
+    "value": (Move("set_value", ODD),),
+    "count": (Move("add_one"), Move("remove_one")),
+}
+
+
+def moves(expectation: Expectation, memory: Mapping[str, Kept]) -> tuple[Move, ...]:
+    """Disturbances that fit an expectation, the most telling first; none for what only acts can bring about."""
+    name = expectation.expect
+    if name == "hidden":
+        return _put_back(expectation)
+    if name == "count":
+        return _KEPT["count"] if expectation.number else _put_back(expectation)
+    if name == "unchanged":
+        return _KEPT[expectation.what]
+    if name == "changed":
+        return _change_back(expectation, memory)
+    if name == "attribute":
+        return (Move("set_attribute", f"{expectation.name}={ODD}"),)
+    if name == "style":
+        return tuple(Move("set_style", f"{expectation.name}={value}") for value in _other_styles(expectation))
+    if name == "struck_through":
+        return (Move("set_style", "text-decoration=none"), Move("hide"))
+    return _MOVES.get(name, ())
+
+
+def _put_back(expectation: Expectation) -> tuple[Move, ...]:
+    return (Move("ghost", expectation.target or "", aimed=False), Move("reveal"))
+
+
+def _change_back(expectation: Expectation, memory: Mapping[str, Kept]) -> tuple[Move, ...]:
+    """Put back what was remembered, and the change must be missed."""
+    kept = memory.get(expectation.value or "")
+    if expectation.what == "count":
+        return (Move("remove_one"), Move("add_one"))
+    if kept is None:
+        return ()
+    return (Move("swap_text", kept.text),) if expectation.what == "text" else (Move("set_value", kept.value),)
+
+
+def _other_styles(expectation: Expectation) -> tuple[str, ...]:
+    """Values of which at least one differs from the expected and is valid for most properties."""
+    return ("initial", "none", "rgb(1, 2, 3)", "1px", "inherit")

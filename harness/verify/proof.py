@@ -1,0 +1,242 @@
+"""Shows of each expectation that it can fail: a check that nothing makes fail proves nothing.
+
+*red*: on the tree before the feature the acts before it worked and it failed. *perturbed*: on the new tree it held,
+failed under a disturbance aimed at it, and held again when that was undone; or it failed when the application was
+stopped from reacting to the act before it. What is moved by neither goes back to the author.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.browser.failed import ActFailed
+from harness.verify.app import AppNotStarted
+from harness.verify.check import Act, Check, Expectation, Locator, ProofOfMeaning
+from harness.verify.disturbances import Move, moves
+from harness.verify.player import ReplayResult
+from harness.verify.replay import Replayer, resolver
+
+if TYPE_CHECKING:
+    from harness.browser.browser import Page
+    from harness.browser.values import Frozen
+    from harness.verify.pages import Site
+    from harness.verify.player import Group, ItemResult, Player
+
+RED_SECONDS = 1.0
+"""How long the old tree is waited for: what it has shows soon, what it lacks never comes."""
+PASSES = 5
+"""Plays with disturbances before what is left is given up."""
+FREEZES = 6
+"""Plays with a frozen page."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was shown of a check's expectations."""
+
+    items: tuple[ProofOfMeaning, ...]
+    unproved: tuple[int, ...]
+    """Indexes of expectations that nothing made fail."""
+    present_already: bool
+    """All acts worked and all expectations held before the feature was built."""
+    failed: ReplayResult | None = None
+    """A play on the new tree that did not hold by itself: the check is not stable."""
+
+    def counts(self) -> dict[str, int]:
+        """Expectations by kind of proof."""
+        kinds = [item.kind for item in self.items]
+        return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)} | {"unproved": len(self.unproved)}
+
+
+async def prove(
+    replayer: Replayer, check: Check, elements: Mapping[str, Locator], baseline: Site | None, new: Site
+) -> Proof:
+    """Show for each expectation that it can fail.
+
+    Args:
+        replayer: what all replays share.
+        check: bound to the new tree, where it passes.
+        elements: the project's names.
+        baseline: the tree before the feature; None: it does not start, so nothing is red.
+        new: the tree with the feature.
+
+    Raises: BrowserError, ShellError: a fault of ours.
+    """
+    red, present_already = await find_red(replayer, check, elements, baseline)
+    proved = {index: ProofOfMeaning(item=index, kind="red") for index in red}
+    trial = _Trial(replayer, check, elements, new, proved)
+    failed = await trial.disturb_all() or await trial.freeze_all()
+    items = tuple(proved[index] for index in sorted(proved))
+    return Proof(items, tuple(trial.open()), present_already, failed)
+
+
+async def find_red(
+    replayer: Replayer, check: Check, elements: Mapping[str, Locator], baseline: Site | None
+) -> tuple[set[int], bool]:
+    """Play on the old tree, past expectations that fail.
+
+    Returns: indexes of expectations that were judged there and failed, and whether everything held.
+    """
+    if baseline is None:
+        return set(), False
+    player = replayer.player(baseline, min(RED_SECONDS, replayer.settings.wait_seconds))
+    try:
+        result = await player.play(check.contract, resolver(check, elements), go_on=True)
+    except AppNotStarted:
+        return set(), False
+    replayer.tell(check.contract.feature_id, "red", result)
+    judged = [item for item in result.items if isinstance(check.contract.items[item.index], Expectation)]
+    return {item.index for item in judged if item.held is False and not item.reason}, result.passed
+
+
+class _Spoiled(Exception):
+    """A disturbance could not be undone; this play is worth nothing from here on."""
+
+
+@dataclass
+class _Trial:
+    """Tries to make the expectations of a check fail on the tree where they hold."""
+
+    replayer: Replayer
+    check: Check
+    elements: Mapping[str, Locator]
+    site: Site
+    proved: dict[int, ProofOfMeaning]
+    spoilers: set[tuple[int, str]] = field(default_factory=set)
+    """Disturbances that did not leave the page as it was."""
+
+    def open(self) -> Iterator[int]:
+        """Expectations not yet shown to be able to fail."""
+        return (index for index, _ in self.check.contract.expectations() if index not in self.proved)
+
+    # --- disturbances ---
+
+    async def disturb_all(self) -> ReplayResult | None:
+        """Play until a pass shows nothing new. A ghost seen late in one pass serves early in the next.
+
+        Returns: a play that failed by itself.
+        """
+        known = (-1, -1)
+        for number in range(PASSES):
+            if not list(self.open()) or (number > 1 and known == (len(self.proved), len(self.spoilers))):
+                break
+            known = (len(self.proved), len(self.spoilers))
+            result = await self._disturbed_play()
+            if result and not result.passed:
+                return result
+        return None
+
+    async def _disturbed_play(self) -> ReplayResult | None:
+        player = self.replayer.player(self.site)
+
+        async def on_group(group: Group, results: Sequence[ItemResult]) -> None:
+            if all(result.held for result in results):
+                await self._keep_ghosts(group)
+                await self._disturb_group(player, group)
+
+        try:
+            result = await player.play(self.check.contract, self._resolve, on_group=on_group)
+        except (_Spoiled, AppNotStarted):
+            return None
+        self.replayer.tell(self.check.contract.feature_id, "perturb", result)
+        return result
+
+    def _resolve(self, name: str) -> Locator | None:
+        return self.check.locator(name, self.elements)
+
+    async def _keep_ghosts(self, group: Group) -> None:
+        """Keep a copy of whatever is visible now and expected to be absent at another moment."""
+        pages = self.site.pages.in_use()
+        if page := pages.get(group[0][1].user):
+            for name in {e.target for _, e in self.check.contract.expectations() if e.expect in ("hidden", "count")}:
+                if name and (locator := self._resolve(name)):
+                    await page.keep_ghost(name, locator)
+
+    async def _disturb_group(self, player: Player, group: Group) -> None:
+        expectations = [(index, item) for index, item in group if isinstance(item, Expectation)]
+        for index, expectation in expectations:
+            if index in self.proved:
+                continue
+            for move in moves(expectation, player.memory):
+                if (index, move.kind) not in self.spoilers and await self._moves(player, expectations, index, move):
+                    self.proved[index] = ProofOfMeaning(item=index, kind="perturbed", by=move.kind)
+                    break
+
+    async def _moves(self, player: Player, group: Sequence[tuple[int, Expectation]], index: int, move: Move) -> bool:
+        """Whether the expectation fails under a disturbance and all hold again without it."""
+        expectation = dict(group)[index]
+        page = await self.site.pages.of(expectation.user)
+        if not await _apply(page, move, self._resolve(expectation.target) if expectation.target else None):
+            return False
+        (look,) = await player.look([(index, expectation)], self._resolve)
+        await page.undo()
+        if not all(result.held for result in await player.expect(group, self.check.contract, self._resolve)):
+            self.spoilers.add((index, move.kind))
+            raise _Spoiled
+        return not look.judgement.holds
+
+    # --- freezes ---
+
+    async def freeze_all(self) -> ReplayResult | None:
+        """Stop the application from reacting to the act before an expectation, for what no disturbance moved."""
+        for count, (index, act, mode) in enumerate(self._freezes()):
+            if count >= FREEZES:
+                break
+            if index not in self.proved:
+                await self._frozen_play(act, mode)
+        return None
+
+    def _freezes(self) -> Iterator[tuple[int, int, Frozen]]:
+        """Expectation, the act before it, and how the page is frozen from then on."""
+        items = self.check.contract.items
+        for index in list(self.open()):
+            acts = [i for i in range(index) if isinstance(items[i], Act) and items[i].user == items[index].user]
+            if len(acts) < 2:
+                continue
+            modes: tuple[Frozen, ...] = ("handlers", "dom")
+            if getattr(items[acts[-1]], "act", "") in ("reload", "navigate", "back", "forward", "restart"):
+                yield index, acts[1], "storage"
+                continue
+            for mode in modes:
+                yield index, acts[-1], mode
+
+    async def _frozen_play(self, before: int, mode: Frozen) -> None:
+        """Play with the page frozen from just before one act on; what then fails is moved."""
+        waited = min(RED_SECONDS, self.replayer.settings.wait_seconds)
+        player = self.replayer.player(self.site, waited)
+        user = self.check.contract.items[before].user
+        frozen: list[Page] = []
+
+        async def on_group(group: Group, results: Sequence[ItemResult]) -> None:
+            page = self.site.pages.in_use().get(user)
+            if group[-1][0] == before - 1 and page:
+                await page.freeze(mode)
+                frozen.append(page)
+
+        try:
+            result = await player.play(self.check.contract, self._resolve, go_on=True, on_group=on_group)
+        except (AppNotStarted, ActFailed):
+            return
+        finally:
+            for page in frozen:
+                await page.freeze(None)
+        for item in result.items if frozen else ():
+            is_open = item.index > before and item.index not in self.proved and item.held is False and not item.reason
+            if is_open and isinstance(self.check.contract.items[item.index], Expectation):
+                self.proved[item.index] = ProofOfMeaning(item=item.index, kind="perturbed", by=f"freeze {mode}")
+
+
+async def _apply(page: Page, move: Move, locator: Locator | None) -> bool:
+    if move.aimed and locator is None:
+        return False
+    try:
+        return await page.disturb(move.kind, locator if move.aimed else None, move.text)
+    except ActFailed:
+        return False
+
+
+def with_proof(check: Check, proof: Proof) -> Check:
+    """The check with how it was proved, as it is stored."""
+    return check.model_copy(update={"proof": proof.items})

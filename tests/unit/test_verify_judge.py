@@ -1,0 +1,148 @@
+"""One table: what a person sees, and whether each expectation holds then."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.browser.values import Dialog, Element, Observation, PageFacts
+from harness.verify.check import Expectation
+from harness.verify.judge import ABOUT_PAGE, Judgement, Kept, Scene, compare, judge, keep
+
+BASE = "http://127.0.0.1:8000"
+
+
+def element(text: str = "Buy milk", **known: object) -> Element:
+    fields = {"visible": True, "text": text, "role": "listitem", "html": "<li>", **known}
+    return Element.model_validate(fields)
+
+
+def hidden(why: str = "transparent") -> Element:
+    return element(visible=False, why_not=why)
+
+
+def scene(*elements: Element, **facts: object) -> Scene:
+    page = PageFacts.model_validate({"url": f"{BASE}/", "title": "To-do", **facts})
+    memory = {"before": Kept("Buy milk", "", 2)}
+    return Scene(Observation(elements=elements, total=len(elements)), page, memory, BASE)
+
+
+def judged(expect: str, at: Scene, **fields: object) -> Judgement:
+    target = None if expect in ABOUT_PAGE else "it"
+    data = {"step": 1, "expect": expect, "target": target, **fields}
+    return judge(Expectation.model_validate(data), at)
+
+
+ONE = scene(element())
+TWO = scene(element("Buy milk"), element("Walk the dog"))
+NONE = scene()
+
+HOLDS = [
+    ("visible", ONE, {}),
+    ("visible", scene(hidden(), element()), {}),
+    ("hidden", NONE, {}),
+    ("hidden", scene(hidden()), {}),
+    ("text", ONE, {"value": " Buy  milk "}),
+    ("text", ONE, {"value": "milk", "match": "contains"}),
+    ("text", ONE, {"value": "^Buy", "match": "matches"}),
+    ("value", scene(element(value="")), {"value": ""}),
+    ("checked", scene(element(checked=True)), {}),
+    ("unchecked", scene(element(checked=False)), {}),
+    ("enabled", ONE, {}),
+    ("disabled", scene(element(enabled=False)), {}),
+    ("focused", scene(element(focused=True)), {}),
+    ("count", scene(element(), hidden()), {"number": 1}),
+    ("count", NONE, {"number": 0}),
+    ("order", TWO, {"values": ["milk", "dog"]}),
+    ("order", scene(element("10"), element("1"), element("2")), {"values": ["1", "2"]}),
+    ("attribute", scene(element(attributes={"href": "/x"})), {"name": "href", "value": "/x"}),
+    ("style", scene(element(styles={"color": "rgb(255, 0, 0)"})), {"name": "color", "value": "red"}),
+    ("style", scene(element(styles={"color": "rgb(255, 0, 0)"})), {"name": "color", "value": "#F00"}),
+    ("struck_through", scene(element(struck_through=True)), {}),
+    ("in_viewport", scene(element(in_viewport=True)), {}),
+    ("unchanged", ONE, {"value": "before"}),
+    ("unchanged", TWO, {"value": "before", "what": "count"}),
+    ("changed", scene(element("Other")), {"value": "before"}),
+    ("url", scene(url=f"{BASE}/a?b=1#c"), {"value": "/a?b=1#c"}),
+    ("url", scene(url=f"{BASE}"), {"value": "/"}),
+    ("title", ONE, {"value": "To-do"}),
+    ("dialog", scene(dialogs=[Dialog(type="alert", message="Sure?", answer="accept")]), {"value": "Sure?"}),
+    ("console_clean", scene(console=["404 http://127.0.0.1:8000/favicon.ico"]), {}),
+    ("no_failed_requests", ONE, {}),
+    ("no_overflow", ONE, {}),
+]
+FAILS = [
+    ("visible", NONE, {}, "no element matches"),
+    ("visible", scene(hidden("covered by <div#x>")), {}, "no visible element matches (1 match, covered by <div#x>)"),
+    ("visible", TWO, {}, '2 visible elements match: listitem "Buy milk", listitem "Walk the dog"'),
+    ("hidden", ONE, {}, 'visible: listitem "Buy milk"'),
+    ("text", ONE, {"value": "buy milk"}, '"Buy milk"'),
+    ("text", TWO, {"value": "Buy milk"}, "2 visible elements match"),
+    ("text", scene(element("", value="x")), {"value": "x"}, 'no text, but the value "x"'),
+    ("text", ONE, {"value": "(", "match": "matches"}, '"Buy milk"'),
+    ("value", ONE, {"value": "x"}, "it has no value"),
+    ("checked", scene(element(checked=False)), {}, "not checked"),
+    ("checked", ONE, {}, "it cannot be checked"),
+    ("unchecked", ONE, {}, "it cannot be checked"),
+    ("unchecked", scene(element(checked=True)), {}, "checked"),
+    ("disabled", ONE, {}, "enabled"),
+    ("enabled", scene(hidden()), {}, "no visible element matches"),
+    ("focused", ONE, {}, "it does not have the focus"),
+    ("count", TWO, {"number": 1}, '2 visible: listitem "Buy milk"'),
+    ("order", TWO, {"values": ["dog", "milk"]}, '"Buy milk", "Walk the dog"'),
+    ("order", TWO, {"values": ["milk", "dog", "cat"]}, '"Buy milk"'),
+    ("order", scene(element("a"), element("b"), element("a")), {"values": ["a", "b"]}, '"a", "b", "a"'),
+    ("order", NONE, {"values": ["a"]}, "no visible element matches"),
+    ("attribute", ONE, {"name": "href", "value": "/x"}, "no attribute href"),
+    ("style", scene(element(styles={"color": "blue"})), {"name": "color", "value": "red"}, '"blue"'),
+    ("struck_through", ONE, {}, "not struck through"),
+    ("in_viewport", ONE, {}, "outside the viewport"),
+    ("unchanged", scene(element("Other")), {"value": "before"}, '"Other", before it was "Buy milk"'),
+    ("unchanged", NONE, {"value": "before"}, "no element matches"),
+    ("unchanged", ONE, {"value": "never"}, "nothing was remembered"),
+    ("changed", ONE, {"value": "before"}, '"Buy milk", before it was "Buy milk"'),
+    ("changed", NONE, {"value": "before"}, "no element matches"),
+    ("changed", ONE, {"value": "never"}, "nothing was remembered"),
+    ("url", scene(url="http://elsewhere.example/"), {"value": "/"}, '"http://elsewhere.example/"'),
+    ("title", ONE, {"value": "Notes"}, '"To-do"'),
+    ("dialog", ONE, {"value": "Sure?"}, "no dialog"),
+    ("console_clean", scene(console=["TypeError: x"]), {}, '"TypeError: x"'),
+    ("no_failed_requests", scene(failed_requests=["GET /a 500"]), {}, '"GET /a 500"'),
+    ("no_overflow", scene(overflow_x=True), {}, "the page scrolls sideways"),
+]
+
+
+@pytest.mark.parametrize(("expect", "at", "fields"), HOLDS)
+def test_what_a_person_would_agree_with_holds(expect: str, at: Scene, fields: dict[str, object]) -> None:
+    assert judged(expect, at, **fields).holds
+
+
+@pytest.mark.parametrize(("expect", "at", "fields", "seen"), FAILS)
+def test_what_a_person_would_not_see_fails_and_says_what_is_there(
+    expect: str, at: Scene, fields: dict[str, object], seen: str
+) -> None:
+    judgement = judged(expect, at, **fields)
+    assert not judgement.holds
+    assert judgement.seen.startswith(seen)
+
+
+def test_every_expectation_is_in_both_tables() -> None:
+    everything = set(Expectation.model_fields["expect"].annotation.__args__)  # type: ignore[union-attr]
+    assert {row[0] for row in HOLDS} == everything
+    assert {row[0] for row in FAILS} == everything
+
+
+def test_a_dialog_seen_before_the_last_acts_does_not_count() -> None:
+    old = scene(dialogs=[Dialog(type="alert", message="Sure?", answer="accept")])
+    later = Scene(old.observation, old.facts, {}, BASE, dialogs_before=1)
+    assert not judged("dialog", later, value="Sure?").holds
+
+
+def test_what_is_remembered_is_of_visible_elements_only() -> None:
+    assert keep(Observation(elements=(element(), hidden()), total=2)) == Kept("Buy milk", "", 1)
+
+
+@given(st.text(), st.text())
+def test_a_text_contained_is_never_missed_for_its_blanks(before: str, inner: str) -> None:
+    assert compare("contains", f"{before} {inner}  \n", inner)
