@@ -1,13 +1,16 @@
 """The pages that look at one running application: one for each user of a check.
 
 Opening a browser context costs more than a whole check, so pages are kept from check to check; `begin` marks them
-all used, and each is emptied of everything when the next check first asks for it.
+all used, and each is emptied of everything when the next check first asks for it. A browser that ended between two
+checks costs a new page; one that ends during a check is a fault.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from harness.errors import BrowserError
 
 if TYPE_CHECKING:
     from harness.browser.browser import Browser, Page
@@ -30,28 +33,32 @@ class Pages:
 
     async def of(self, user: str) -> Page:
         """The page of a user of this check."""
-        page = self._pages.get(user)
-        if page is None:
-            page = self._pages[user] = await self._browser.new_page()
         if user not in self._in_use:
-            await page.reset(self._base_url)
+            await self._empty(user)
             self._in_use.add(user)
-        return page
+        return self._pages[user]
 
     def in_use(self) -> dict[str, Page]:
         """Pages this check has looked at so far."""
         return {user: page for user, page in self._pages.items() if user in self._in_use}
 
-    async def drop(self, user: str) -> None:
-        """Forget a page that crashed or hung; the next one is new."""
-        self._in_use.discard(user)
-        if page := self._pages.pop(user, None):
-            await page.close()
-
     async def close(self) -> None:
         """Close them all."""
-        for user in list(self._pages):
-            await self.drop(user)
+        self._in_use.clear()
+        while self._pages:
+            _, page = self._pages.popitem()
+            await page.close()
+
+    async def _empty(self, user: str) -> None:
+        """Give a user an empty page; a new one when the old went down with its browser."""
+        if page := self._pages.get(user):
+            try:
+                await page.reset(self._base_url)
+                return
+            except BrowserError:
+                await self.close()
+        page = self._pages[user] = await self._browser.new_page()
+        await page.reset(self._base_url)
 
 
 @dataclass(frozen=True)

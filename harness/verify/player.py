@@ -221,7 +221,6 @@ class Player:
         try:
             looks = await self._wait_for(group, resolve)
         except ActFailed as exc:
-            await self.site.pages.drop(group[0][1].user)
             seen, seconds = str(exc), time.monotonic() - started
             said = {i: words.expected(e, contract.targets) for i, e in group}
             return [ItemResult(i, False, seen, said[i], f"the page cannot be looked at: {seen}", seconds) for i in said]

@@ -36,21 +36,25 @@ class Stamp:
 
     def is_valid(self) -> bool:
         """Nothing it depends on changed, and what it made is still there. A stamp that cannot be read is none."""
-        try:
-            kept = json.loads(self._path.read_text(encoding="utf-8"))
-            made = set(kept["made"])
-            return kept["digest"] == self._digest() and made <= self.entries()
-        except (OSError, ValueError, TypeError, KeyError):
-            return False
+        digest, made = self._kept()
+        return digest == self._digest() and made <= self.entries()
 
     def write(self, made: set[str]) -> None:
         """The tree is prepared now.
 
         Args:
-            made: entries at the top of the tree that were not there before.
+            made: entries at the top of the tree that were not there before; those of earlier times still count.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._path, json.dumps({"digest": self._digest(), "made": sorted(made)}))
+        still_there = self._kept()[1] & self.entries()
+        write_atomic(self._path, json.dumps({"digest": self._digest(), "made": sorted(made | still_there)}))
+
+    def _kept(self) -> tuple[str, set[str]]:
+        try:
+            kept = json.loads(self._path.read_text(encoding="utf-8"))
+            return str(kept["digest"]), set(kept["made"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return "", set()
 
     def entries(self) -> set[str]:
         """Names at the top of the tree; those the harness itself puts there and takes away are left out."""
