@@ -1,0 +1,193 @@
+"""The browser as the rest of the harness uses it: pages to act on, look at and disturb.
+
+Chromium and its driver run in a child process (`worker.py`) inside the session's sandbox; here are only values. A
+page that crashes or hangs answers in time with `ActFailed`; a browser that ends raises `BrowserError` from the calls
+under way and is started again by the next `new_page`.
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.browser.failed import ActFailed
+from harness.browser.values import Disturbance, Frozen, Observation, PageFacts
+from harness.browser.wire import Room, Wire
+from harness.errors import SetupError
+
+if TYPE_CHECKING:
+    from harness.settings import VerifySettings
+    from harness.verify.check import ActName, Locator
+
+__all__ = ["ActFailed", "Browser", "Page", "find_chromium"]
+
+NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+CALL_SECONDS = 30.0
+"""Longer than any limit inside the worker: when this one strikes, the worker itself hangs."""
+
+
+def find_chromium(configured: str = "") -> str:
+    """The executable that is configured or found on PATH.
+
+    Raises: SetupError: there is none; the person installs it.
+    """
+    if configured:
+        if found := shutil.which(configured):
+            return found
+        raise SetupError(f"{configured!r} (verify.chromium) is not a program.", "Mend or remove that setting.")
+    for name in NAMES:
+        if found := shutil.which(name):
+            return found
+    raise SetupError("No Chromium was found.", "Run `./init.sh setup`, or install the package `chromium`.")
+
+
+class Browser:
+    """One Chromium in one room."""
+
+    def __init__(self, room: Room, executable: str) -> None:
+        self._room = room
+        self._executable = executable
+        self._wire: Wire | None = None
+        self._last_page = 0
+        self.version = ""
+
+    @classmethod
+    async def start(cls, room: Room, settings: VerifySettings) -> Self:
+        """Start Chromium in the room.
+
+        Raises:
+            SetupError: there is no Chromium.
+            BrowserError: it does not start.
+        """
+        browser = cls(room, find_chromium(settings.chromium))
+        await browser._running()
+        return browser
+
+    async def new_page(self, *, width: int = 1280, height: int = 800) -> Page:
+        """Open a page in a fresh browser context, in a fresh browser when the old one has ended."""
+        wire = await self._running()
+        self._last_page += 1
+        page = Page(wire, self._last_page)
+        await page.ask("new_page", width=width, height=height)
+        return page
+
+    async def close(self) -> None:
+        """End Chromium and its worker."""
+        if self._wire:
+            await self._wire.close()
+            self._wire = None
+
+    async def _running(self) -> Wire:
+        if self._wire and self._wire.is_alive:
+            return self._wire
+        await self.close()
+        self._wire, self.version = await Wire.open(self._room, self._executable)
+        return self._wire
+
+
+class Page:
+    """A page in a context of its own. Calls raise ActFailed for the page's failures, BrowserError for the browser's."""
+
+    def __init__(self, wire: Wire, page_id: int) -> None:
+        self._wire = wire
+        self._page_id = page_id
+
+    async def ask(self, call: str, /, wait: float = 0.0, **args: Any) -> Any:
+        """One request to the worker about this page."""
+        return await self._wire.ask(self._page_id, call, args, wait + CALL_SECONDS)
+
+    async def reset(self, base_url: str) -> None:
+        """Make it like a new page for the application at `base_url`.
+
+        All storage of every origin, the history, the facts and the window size are taken back; a page that crashed
+        or hangs is replaced. From here on other hosts and ports than those of `base_url` are blocked.
+        """
+        await self.ask("reset", base_url=base_url)
+
+    async def act(
+        self,
+        name: ActName,
+        locator: Locator | str | None = None,
+        *,
+        value: str | None = None,
+        to: Locator | None = None,
+        file_name: str | None = None,
+        wait_seconds: float = 5.0,
+    ) -> None:
+        """Do what a person does, with real input events, and wait until the page is ready again.
+
+        The target is waited for until it is found, unique, visible, enabled, standing still and not covered. Dialogs
+        are accepted unless `answer_dialog` said otherwise before.
+
+        Args:
+            name: the act; `remember` and `restart` are none of the browser's.
+            locator: the target, or a ref of the last snapshot.
+            value: as told in `Act`; for `navigate` an address or a path of the application.
+            to: where `drag` ends.
+            file_name: of `upload`, whose content is `value`.
+            wait_seconds: how long the target is waited for.
+
+        Raises: ActFailed: it cannot be done; says which condition failed.
+        """
+        await self.ask(
+            "act",
+            wait=2 * wait_seconds,
+            name=name,
+            target=_plain(locator),
+            value=value,
+            to=_plain(to),
+            file_name=file_name,
+            wait_seconds=wait_seconds,
+        )
+
+    async def observe(
+        self, locators: Sequence[Locator], *, attributes: Sequence[str] = (), styles: Sequence[str] = ()
+    ) -> list[Observation]:
+        """What each locator matches now, visible or not; one round trip, no waiting."""
+        plain = [_plain(locator) for locator in locators]
+        answer = await self.ask("observe", locators=plain, attributes=list(attributes), styles=list(styles))
+        return [Observation.model_validate(each) for each in answer]
+
+    async def facts(self) -> PageFacts:
+        """Address, title, and what happened since the last reset."""
+        return PageFacts.model_validate(await self.ask("facts"))
+
+    async def snapshot(self, max_bytes: int = 20_000) -> str:
+        """What can be seen, as indented lines with roles, names, values, states and refs."""
+        return str(await self.ask("snapshot", max_bytes=max_bytes))
+
+    async def screenshot(self) -> bytes:
+        """The viewport as PNG."""
+        return base64.b64decode(await self.ask("screenshot"))
+
+    async def disturb(self, kind: Disturbance, locator: Locator | None, text: str = "") -> bool:
+        """Make the page lie about what the locator matches now; False when that cannot be applied."""
+        return bool(await self.ask("disturb", kind=kind, locator=_plain(locator), text=text))
+
+    async def undo(self) -> None:
+        """Take the last disturbance back."""
+        await self.ask("undo")
+
+    async def keep_ghost(self, key: str, locator: Locator) -> bool:
+        """Keep a copy of the visible match for `disturb("ghost", None, key)`; False when nothing is visible."""
+        return bool(await self.ask("keep_ghost", key=key, locator=_plain(locator)))
+
+    async def freeze(self, mode: Frozen | None) -> None:
+        """From now on event handlers do not run, DOM changes are reverted, or what is stored is lost at a reload.
+
+        `handlers` and `storage` hold in the documents that follow too; `dom` for this one. None ends it.
+        """
+        await self.ask("freeze", mode=mode)
+
+    async def close(self) -> None:
+        """Close the page and its context."""
+        if self._wire.is_alive:
+            await self.ask("close")
+
+
+def _plain(locator: Locator | str | None) -> Any:
+    if locator is None or isinstance(locator, str):
+        return locator
+    return locator.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,189 @@
+// From a target to a point where a real input event would do what a person means, or the reason why not.
+
+const refs = { byRef: new Map(), byElement: new WeakMap(), next: 1 };
+
+const refOf = (el) => {
+  let ref = refs.byElement.get(el);
+  if (!ref) {
+    ref = `e${refs.next++}`;
+    refs.byElement.set(el, ref);
+  }
+  refs.byRef.set(ref, new WeakRef(el));
+  return ref;
+};
+
+let aimed = null;
+const frame = () => new Promise((done) => {
+  requestAnimationFrame(done);
+  setTimeout(done, 100);
+});
+
+const quoted = (text) => JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text);
+
+const inWords = (loc) => Object.entries(loc).filter(([key, value]) => key !== "exact" && value !== null && value.length !== 0)
+  .map(([key, value]) => {
+    if (Array.isArray(value)) return `${key} (${value.map(inWords).join(" and ")})`;
+    return typeof value === "object" ? `${key} (${inWords(value)})` : `${key} ${quoted(String(value))}`;
+  }).join(", ");
+
+const alternatives = (loc, search) => {
+  if (!loc.role) return "";
+  const others = search.everyone().filter((el) => roleOf(el) === sameRole(loc.role) && !whyNot(el)).slice(0, 8);
+  const names = [...new Set(others.map((el) => quoted(nameOf(el) || search.texts(el))))];
+  return names.length ? `; visible with role ${loc.role}: ${names.join(", ")}` : `; nothing visible has role ${loc.role}`;
+};
+
+const byRef = (ref) => {
+  const el = refs.byRef.get(ref)?.deref();
+  return el?.isConnected ? { el } : { state: "stale", reason: `${ref} is not in the page any more; take a new snapshot` };
+};
+
+const byLocator = (loc) => withEverythingHittable(() => {
+  const search = makeSearch();
+  const found = search.find(loc);
+  if (!found.length) return { state: "none", reason: `no element matches ${inWords(loc)}${alternatives(loc, search)}` };
+  const seen = found.filter((el) => !whyNot(el));
+  if (seen.length === 1) return { el: seen[0] };
+  if (!seen.length) {
+    return found.length === 1 ? { el: found[0] } :
+      { state: "hidden", reason: `none of ${found.length} elements that match ${inWords(loc)} is visible: ${whyNot(found[0])}` };
+  }
+  const tags = seen.slice(0, 5).map((el) => `${outerTag(el)}${quoted(search.texts(el))}`).join(" | ");
+  return { state: "ambiguous", reason: `${seen.length} elements match ${inWords(loc)}: ${tags}` };
+});
+
+const RETARGET = { fill: `${EDITABLE}, select`, check: CHECKABLE, select: "select", upload: "input[type=file]" };
+const NOUNS = { fill: "a field", check: "a checkbox or radio button", select: "a <select>" };
+
+const retarget = (el, purpose) => {
+  const selector = RETARGET[purpose];
+  if (!selector) return { el };
+  const control = controlOf(el, selector);
+  if (control) return { el: control };
+  return purpose === "upload" ? { el } : { state: "wrong", reason: `${outerTag(el)} is not ${NOUNS[purpose]}` };
+};
+
+const INTERACTIVE = "button, a[href], label, input, select, textarea, summary, option, [role=button], [role=link], " +
+  "[role=tab], [role=menuitem], [role=option], [role=checkbox], [role=radio], [role=switch]";
+
+const isHit = (el, hit) => {
+  if (contains(el, hit)) return true;
+  if (labelsOf(el).some((label) => contains(label, hit))) return true;
+  if (el.closest("label")?.control === hit) return true;
+  return contains(hit, el) && (hit.matches(INTERACTIVE) || getComputedStyle(el).pointerEvents === "none");
+};
+
+const topAt = (x, y) => stackAt(x, y)[0];
+
+const largestRect = (el) => {
+  const area = (rect) => rect.width * rect.height;
+  const rects = [...el.getClientRects()].sort((a, b) => area(b) - area(a));
+  return rects.length && area(rects[0]) ? rects[0] : boxOf(el);
+};
+
+const pointAt = (el) => {
+  const part = overlap(unclipped(el, largestRect(el), false) || { left: 0, top: 0, right: 0, bottom: 0 }, viewport());
+  if (!part) return { state: "hidden", reason: `${outerTag(el)} cannot be scrolled into view` };
+  let cover = null;
+  for (const [x, y] of pointsOf(part)) {
+    const hit = topAt(x, y);
+    if (hit && isHit(el, hit)) return { x, y };
+    cover = cover || hit;
+  }
+  return { state: "covered", reason: `${outerTag(el)} is covered by ${cover ? describe(cover) : "nothing that can be hit"}` };
+};
+
+const isSameBox = (a, b) => ["x", "y", "width", "height"].every((key) => Math.abs(a[key] - b[key]) < 0.5);
+
+const whyNotUsable = (el, purpose) => {
+  if (purpose === "upload" && el.matches("input[type=file]")) return isEnabled(el) ? null : "disabled";
+  const why = whyNot(el);
+  if (why && !why.startsWith("covered")) return `${outerTag(el)} is not visible: ${why}`;
+  if (purpose !== "hover" && !isEnabled(el)) return `${outerTag(el)} is disabled`;
+  return purpose === "fill" && el.readOnly ? `${outerTag(el)} is read only` : null;
+};
+
+// Found, unique, visible, enabled, standing still, not covered: in this order, so that the reason is the first that fails.
+const aim = async (target, purpose) => {
+  const found = typeof target === "string" ? byRef(target) : byLocator(target);
+  if (!found.el) return found;
+  const use = retarget(found.el, purpose);
+  if (!use.el) return use;
+  const el = use.el;
+  const unusable = withEverythingHittable(() => whyNotUsable(el, purpose));
+  if (unusable) return { state: "unusable", reason: unusable };
+  aimed = el;
+  const facts = { state: "ready", tag: el.localName, type: el.type || "", checked: checkedOf(el) };
+  if (purpose === "upload" && el.matches("input[type=file]")) return facts;
+  const point = whyNotOwn(el) && labelShown(el) ? labelShown(el) : el;
+  if (!isInViewport(point)) point.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+  const before = boxOf(point);
+  await frame();
+  if (!point.isConnected) return { state: "moving", reason: `${outerTag(point)} was replaced while it was looked at` };
+  if (!isSameBox(before, boxOf(point))) return { state: "moving", reason: `${outerTag(point)} is moving` };
+  return { ...facts, ...pointAt(point) };
+};
+
+const SET_DIRECTLY = ["date", "time", "datetime-local", "month", "week", "color", "range"];
+
+const tell = (el, ...types) => types.forEach((type) => el.dispatchEvent(new Event(type, { bubbles: true, composed: true })));
+
+const setNative = (el, value) => {
+  const proto = el.localName === "textarea" ? HTMLTextAreaElement : el.localName === "select" ? HTMLSelectElement : HTMLInputElement;
+  Object.getOwnPropertyDescriptor(proto.prototype, "value").set.call(el, value);
+};
+
+// Ready a field for typing: focused and all of it selected. Pickers, which nobody types into, are set here.
+const prepareFill = (value) => {
+  aimed.focus();
+  if (SET_DIRECTLY.includes(aimed.type)) {
+    setNative(aimed, value);
+    tell(aimed, "input", "change");
+    return aimed.value === value ? { done: true } : { reason: `${outerTag(aimed)} does not take ${quoted(value)}` };
+  }
+  if (typeof aimed.select === "function") aimed.select();
+  else getSelection().selectAllChildren(aimed);
+  return { done: false, empty: !(aimed.value ?? aimed.textContent) };
+};
+
+const focusEnd = () => {
+  aimed.focus();
+  if (typeof aimed.setSelectionRange === "function" && /^(text|search|url|tel|password|textarea)$/.test(aimed.type)) {
+    aimed.setSelectionRange(aimed.value.length, aimed.value.length);
+  } else if (aimed.isContentEditable) {
+    getSelection().selectAllChildren(aimed);
+    getSelection().collapseToEnd();
+  }
+};
+
+const choose = (value) => {
+  const options = [...aimed.options];
+  const option = options.find((each) => fold(each.label) === fold(value)) || options.find((each) => each.value === value);
+  if (!option) return `no option ${quoted(value)}; options: ${options.slice(0, 20).map((each) => quoted(fold(each.label))).join(", ")}`;
+  if (option.disabled) return `option ${quoted(value)} is disabled`;
+  aimed.focus();
+  const changed = !option.selected || aimed.multiple;
+  option.selected = true;
+  if (changed) tell(aimed, "input", "change");
+  return "";
+};
+
+const checkedNow = () => checkedOf(aimed);
+const isAimedThere = () => aimed.isConnected;
+const theAimed = () => aimed;
+
+// Resolves when the document is loaded and nothing in it has changed for `calm` milliseconds, at the latest after `limit`.
+const settle = (calm, limit) => new Promise((done) => {
+  const started = performance.now();
+  let last = started;
+  const observer = new MutationObserver(() => (last = performance.now()));
+  observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+  const look = () => {
+    const now = performance.now();
+    const isCalm = document.readyState === "complete" && now - last >= calm;
+    if (!isCalm && now - started < limit) return setTimeout(look, Math.max(5, calm / 3));
+    observer.disconnect();
+    return done(isCalm);
+  };
+  setTimeout(look, calm);
+});

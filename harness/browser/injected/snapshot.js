@@ -1,0 +1,133 @@
+// The page as indented lines: roles, names, values, states, refs. Text stays JSON-escaped, so that it stays data.
+
+const SHOWN_ROLE = { LabelText: "label", Legend: "legend", DisclosureTriangle: "summary", Figcaption: "figcaption",
+  DescriptionList: "dl", Iframe: "iframe", Canvas: "canvas", Video: "video", Audio: "audio", ColorWell: "color picker",
+  Date: "date picker", InputTime: "time picker", DateTime: "date-time picker", "": "generic" };
+
+const isLeaf = (el) => ["select", "textarea", "svg", "iframe", "canvas", "video", "audio"].includes(el.localName);
+
+const statesOf = (el, role) => {
+  const states = [];
+  if (role === "heading") states.push(`level=${el.getAttribute("aria-level") || el.localName.slice(1)}`);
+  const checkable = el.matches(CHECKABLE);
+  if (checkable) states.push(checkedOf(el) ? "checked" : "unchecked");
+  if (el.matches(":disabled") || el.getAttribute("aria-disabled") === "true") states.push("disabled");
+  if (isFocused(el)) states.push("focused");
+  for (const state of ["expanded", "selected", "current", "invalid"]) {
+    const value = el.getAttribute(`aria-${state}`);
+    if (value && value !== "false") states.push(value === "true" ? state : `${state}=${quoted(value)}`);
+    if (value === "false" && state === "expanded") states.push("collapsed");
+  }
+  if (el.localName === "option" && el.selected) states.push("selected");
+  const testId = TEST_IDS.map((name) => el.getAttribute(name)).find(Boolean);
+  if (testId) states.push(`testid=${quoted(testId)}`);
+  if (el.getAttribute("placeholder")) states.push(`placeholder=${quoted(el.getAttribute("placeholder"))}`);
+  if (role !== "generic" && !checkable) {
+    const value = el.matches(`${EDITABLE}, select, progress, meter`) ? valueOf(el) : null;
+    if (value !== null) states.push(`value=${quoted(value)}`);
+  }
+  if (el.matches(INTERACTIVE) && isInViewport(el) && /^covered/.test(whyNotOwn(el))) states.push("covered");
+  return states;
+};
+
+const isShown = (el) => {
+  if (SILENT.has(el.localName) && el.localName !== "textarea" && el.localName !== "option") return false;
+  const style = getComputedStyle(el);
+  if (style.display === "contents") return true;
+  if (style.display === "none") return false;
+  if (isCheckable(el)) return !whyNot(el) || style.visibility === "visible";
+  if (style.opacity === "0") return false;
+  const box = el.getBoundingClientRect();
+  return box.width > 1 && box.height > 1 || [...el.children].some(isShown);
+};
+
+const nodeOf = (el, texts) => {
+  const role = roleOf(el);
+  const node = { el, role: SHOWN_ROLE[role] || (role === "none" ? "generic" : role), kids: [], name: "" };
+  const isText = getComputedStyle(el).visibility === "visible";
+  if (role !== "generic" && role !== "none") node.name = nameOf(el);
+  if (!isLeaf(el)) {
+    for (const child of childNodesOf(el)) {
+      if (child.nodeType === Node.TEXT_NODE && isText && child.data.trim()) addText(node.kids, child.data);
+      else if (child.nodeType === Node.ELEMENT_NODE && isShown(child)) addKid(node.kids, nodeOf(child, texts));
+    }
+  }
+  const isOnlyText = node.kids.every((kid) => kid.text !== undefined);
+  if (isOnlyText) {
+    const text = fold(node.kids.map((kid) => kid.text).join(" "));
+    node.kids = [];
+    if (text && text !== node.name) node.own = text;
+  }
+  return node;
+};
+
+const addText = (kids, text) => {
+  const last = kids.at(-1);
+  if (last?.text !== undefined) last.text += text;
+  else kids.push({ text });
+};
+
+// Plain containers vanish when they hold one thing; those that group several stay, they carry structure.
+const addKid = (kids, node) => {
+  const isPlain = node.role === "generic" && !node.name && !TEST_IDS.some((name) => node.el.hasAttribute(name)) &&
+    !node.el.matches(`${INTERACTIVE}, [tabindex], [contenteditable], [onclick]`);
+  if (!isPlain) kids.push(node);
+  else if (node.own !== undefined && getComputedStyle(node.el).display === "inline") addText(kids, ` ${node.own} `);
+  else if (node.own !== undefined) kids.push(node);
+  else if (node.kids.length > 1) kids.push(node);
+  else kids.push(...node.kids);
+};
+
+const lineOf = (node) => {
+  if (node.text !== undefined) return `- text ${quotedLong(fold(node.text))}`;
+  const states = [...statesOf(node.el, node.role), refOf(node.el)];
+  const name = node.name ? ` ${quotedLong(node.name)}` : "";
+  return `- ${node.role}${name} [${states.join("] [")}]${node.own ? `: ${quotedLong(node.own)}` : ""}`;
+};
+
+const quotedLong = (text) => JSON.stringify(text.length > 300 ? `${text.slice(0, 297)}...` : text);
+
+const print = (nodes, depth, limit, lines) => {
+  const counts = new Map();
+  for (const node of nodes) counts.set(node.role, (counts.get(node.role) || 0) + 1);
+  const seen = new Map();
+  for (const node of nodes) {
+    const total = counts.get(node.role);
+    const index = (seen.get(node.role) || 0) + 1;
+    seen.set(node.role, index);
+    if (total > limit && index > limit - 1 && index < total) {
+      if (index === limit) lines.push(`${"  ".repeat(depth)}- ... ${total - limit} more ${node.role || "text"}`);
+      continue;
+    }
+    node.line ??= lineOf(node);
+    lines.push("  ".repeat(depth) + node.line);
+    print(node.kids || [], depth + 1, limit, lines);
+  }
+};
+
+const bytesOf = (text) => new TextEncoder().encode(text).length;
+
+const snapshot = (maxBytes, firstRef) => withEverythingHittable(() => {
+  refs.next = Math.max(refs.next, firstRef);
+  refs.byRef.clear();
+  const root = nodeOf(document.body, makeTexts());
+  const top = root.own !== undefined ? [{ text: root.own }] : root.kids;
+  let lines = [];
+  for (const limit of [100, 40, 20, 10, 5, 3]) {
+    lines = [];
+    print(top, 0, limit, lines);
+    if (bytesOf(lines.join("\n")) <= maxBytes) break;
+  }
+  return { text: cut(lines, maxBytes), next: refs.next };
+});
+
+const cut = (lines, maxBytes) => {
+  let size = 0;
+  const kept = [];
+  for (const line of lines) {
+    size += bytesOf(line) + 1;
+    if (size > maxBytes - 40) return [...kept, `- ... ${lines.length - kept.length} more lines`].join("\n");
+    kept.push(line);
+  }
+  return kept.join("\n");
+};

@@ -1,0 +1,273 @@
+"""One page inside the worker: a tab with our script in it, watched, reset, moved, looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from harness.browser.failed import ActFailed
+from harness.browser.target import Target
+from harness.browser.watch import BLANK_PATH, LOOPBACK, Watch
+from harness.browser.world import NAME, World, WorldGone
+
+if TYPE_CHECKING:
+    from harness.browser.chromium import Chromium
+
+CALM_MS = 40
+"""How long the DOM must be quiet after an act; after a navigation more than twice that."""
+
+
+class TabPage:
+    """A tab that can be taken back to the state of a new one."""
+
+    def __init__(self, chromium: Chromium, width: int, height: int) -> None:
+        self._chromium = chromium
+        self.size = (width, height)
+        self.base_url = ""
+        self._ghosts: dict[str, Any] = {}
+        self._undo: list[Callable[[], None] | None] = []
+        self._frozen_script: str | None = None
+        self._kept_cookies: list[Any] | None = None
+        self._next_ref = 1
+
+    async def open(self, host: str = "") -> None:
+        """Open the tab in a context that reaches loopback and `host`."""
+        self._host = host
+        self.target = await Target.open(self._chromium, *self.size, host)
+        self.watch, self.world = Watch(self.target), World(self.target)
+        self._loads: set[str] = set()
+        self._moved = asyncio.Event()
+        self.target.on("Page.lifecycleEvent", self._lifecycle)
+        self.target.on("Page.frameNavigated", self._navigated)
+        self.target.on("Page.navigatedWithinDocument", lambda _: self._moved.set())
+        send = self.target.send
+        await asyncio.gather(
+            self.watch.install(),
+            self.world.install(),
+            *(send(f"{domain}.enable") for domain in ("Page", "Runtime", "Network", "Log", "Animation")),
+            send("Page.setLifecycleEventsEnabled", {"enabled": True}),
+            # fast rather than off: applications wait for `transitionend`
+            send("Animation.setPlaybackRate", {"playbackRate": 1000}),
+            send("Emulation.setFocusEmulationEnabled", {"enabled": True}),
+            send("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}),
+            self.set_viewport(*self.size),
+            self.target.browser("Browser.setDownloadBehavior", {"behavior": "deny"}),
+        )
+
+    async def set_viewport(self, width: int, height: int) -> None:
+        """Give the page another window."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        await self.target.send("Emulation.setDeviceMetricsOverride", metrics)
+
+    # --- from one state to the next ---
+
+    async def reset(self, base_url: str) -> None:
+        """Take everything back; a page that crashed, hangs or needs another host is replaced."""
+        from pyppeteer.errors import NetworkError
+
+        host = urlsplit(base_url).hostname or ""
+        host = "" if host in LOOPBACK else host
+        try:
+            if self.target.is_crashed or host != self._host:
+                raise ActFailed("page crashed")
+            await asyncio.wait_for(self._clean(base_url), 6)
+        except (ActFailed, NetworkError, WorldGone, TimeoutError):
+            await self.target.close()
+            await self.open(host)
+        self.base_url = base_url
+        self.watch.clear()
+        self.watch.allowed = urlsplit(base_url).netloc
+        self._ghosts.clear()
+        self._undo.clear()
+
+    async def _clean(self, base_url: str) -> None:
+        send, origins = self.target.send, sorted(self.watch.origins)
+        self.watch.answer = "accept"
+        self.watch.allowed = ""  # the blank documents of former addresses too
+        await self.freeze(None)
+        await self._go("about:blank", 2.0)
+        types = "cookies,local_storage,indexeddb,websql,service_workers,cache_storage,file_systems,shader_cache"
+        await asyncio.gather(
+            send("Network.clearBrowserCookies"),
+            send("Network.clearBrowserCache"),
+            *(send("Storage.clearDataForOrigin", {"origin": each, "storageTypes": types}) for each in origins),
+        )
+        for origin in origins:  # sessionStorage can be cleared from a document of its origin only
+            await self._go(f"{origin}{BLANK_PATH}", 2.0)
+            await self.world.settled_call("wipe")
+        if origins:
+            await self._go("about:blank", 2.0)
+        await send("Page.resetNavigationHistory")
+        await self.set_viewport(*self.size)
+
+    async def navigate(self, url: str, wait_seconds: float) -> None:
+        """Open an address of the application and wait until it is ready.
+
+        Raises: ActFailed: it is foreign, or cannot be reached or loaded.
+        """
+        url = urljoin(self.base_url, url) if self.base_url else url
+        if not self.watch.may_reach(url):
+            raise ActFailed(f"navigation failed: {url} is not an address of the application")
+        await self._lose_storage()
+        await self._go(url, max(wait_seconds, 10.0))
+        await self.ready(CALM_MS * 2.5)
+
+    async def _go(self, url: str, limit: float) -> None:
+        answer = await self.target.send("Page.navigate", {"url": url}, limit=limit)
+        if answer.get("errorText"):
+            raise ActFailed(f"navigation failed: {answer['errorText']} at {url}")
+        if loader := answer.get("loaderId"):
+            await self._until(lambda: loader in self._loads, limit, f"navigation failed: {url} did not finish loading")
+
+    async def reload(self, wait_seconds: float) -> None:
+        """Load the document again and wait until it is ready."""
+        await self._lose_storage()
+        await self._move("Page.reload", {}, wait_seconds)
+
+    async def history(self, delta: int, wait_seconds: float) -> None:
+        """Go back (-1) or forward (1).
+
+        Raises: ActFailed: there is no such page.
+        """
+        history = await self.target.send("Page.getNavigationHistory")
+        index = history["currentIndex"] + delta
+        entries = history["entries"]
+        if not 0 <= index < len(entries) or entries[index]["url"] == "about:blank":
+            raise ActFailed(f"there is no page to go {'back' if delta < 0 else 'forward'} to")
+        await self._move("Page.navigateToHistoryEntry", {"entryId": entries[index]["id"]}, wait_seconds)
+
+    async def _move(self, method: str, params: dict[str, Any], wait_seconds: float) -> None:
+        self._moved.clear()
+        limit = max(wait_seconds, 10.0)
+        await self.target.send(method, params, limit=limit)
+        await self._until(self._moved.is_set, limit, "navigation failed: the page did not change")
+        await self.ready(CALM_MS * 2.5)
+
+    async def ready(self, calm_ms: float = CALM_MS, limit: float = 3.0) -> None:
+        """Wait until the document is loaded, its requests are answered and it is quiet; bounded, never a failure."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + limit
+        while (left := end - clock()) > 0:
+            try:
+                is_calm = await self.world.call("settle", calm_ms, left * 1000, limit=left + 2.0)
+            except WorldGone:
+                await asyncio.sleep(0.02)
+                continue
+            if is_calm and not self.watch.is_loading():
+                return
+
+    async def _until(self, is_so: Callable[[], bool], limit: float, reason: str) -> None:
+        end = asyncio.get_running_loop().time() + limit
+        while not is_so():
+            if self.target.is_crashed:
+                raise ActFailed("page crashed")
+            if asyncio.get_running_loop().time() > end:
+                raise ActFailed(reason)
+            await asyncio.sleep(0.005)
+
+    def _lifecycle(self, event: dict[str, Any]) -> None:
+        if event["frameId"] == self.target.target_id and event["name"] == "load":
+            self._loads.add(event["loaderId"])
+
+    def _navigated(self, event: dict[str, Any]) -> None:
+        if not event["frame"].get("parentId"):
+            self._moved.set()
+
+    # --- looking ---
+
+    async def observe(self, locators: list[Any], attributes: list[str], styles: list[str]) -> Any:
+        """What each locator matches now."""
+        return await self.world.settled_call("observe", locators, attributes, styles)
+
+    async def facts(self) -> dict[str, Any]:
+        """Where the page is and what happened in it."""
+        page = await self.world.settled_call("page")
+        watch = self.watch
+        return {**page, "console": watch.console, "dialogs": watch.dialogs, "failed_requests": watch.failed}
+
+    async def snapshot(self, max_bytes: int) -> str:
+        """The page in indented lines; refs go on counting over documents, so that an old one means nothing new."""
+        answer = await self.world.settled_call("snapshot", max_bytes, self._next_ref, limit=10.0)
+        self._next_ref = answer["next"]
+        return str(answer["text"])
+
+    async def screenshot(self) -> str:
+        """The viewport as base64 PNG."""
+        return str((await self.target.send("Page.captureScreenshot", {"format": "png"}, limit=15.0))["data"])
+
+    # --- disturbing ---
+
+    async def disturb(self, kind: str, locator: Any, text: str) -> bool:
+        """Make the page lie once; False when there is nothing to lie about."""
+        if kind in ("log_error", "fail_request"):
+            self._undo.append(_added(self.watch.console if kind == "log_error" else self.watch.failed, text))
+            return True
+        ghost = self._ghosts.get(text) if kind == "ghost" else None
+        if kind == "ghost" and ghost is None:
+            return False
+        if not await self.world.settled_call("disturb", kind, locator, text, ghost):
+            return False
+        self._undo.append(None)
+        return True
+
+    async def undo(self) -> None:
+        """Take the last disturbance back."""
+        if not self._undo:
+            return
+        back = self._undo.pop()
+        if back is not None:
+            back()
+        else:
+            await self.world.settled_call("undo")
+
+    async def keep_ghost(self, key: str, locator: Any) -> bool:
+        """Keep a copy of the visible match, for the time when it is gone."""
+        ghost = await self.world.settled_call("keepGhost", locator)
+        if ghost:
+            self._ghosts[key] = ghost
+        return bool(ghost)
+
+    async def freeze(self, mode: str | None) -> None:
+        """Take handlers, DOM changes or stored data away from now on, in following documents too (not `dom`)."""
+        if self._frozen_script:
+            await self.target.send("Page.removeScriptToEvaluateOnNewDocument", {"identifier": self._frozen_script})
+        self._frozen_script = self._kept_cookies = None
+        await self.world.settled_call("freeze", mode)
+        if mode == "handlers":
+            await self._in_new_documents("harness.freeze('handlers')")
+        elif mode == "storage":
+            await self._keep_storage()
+
+    async def _keep_storage(self) -> None:
+        import json
+
+        kept = await self.world.settled_call("readStorage")
+        self._kept_cookies = (await self.target.send("Network.getCookies"))["cookies"]
+        await self._in_new_documents(f"harness.putStorage({json.dumps(kept)})")
+
+    async def _lose_storage(self) -> None:
+        if self._kept_cookies is None:
+            return
+        await self.target.send("Network.clearBrowserCookies")
+        if self._kept_cookies:
+            await self.target.send("Network.setCookies", {"cookies": self._kept_cookies})
+        for origin in self.watch.origins:
+            await self.target.send(
+                "Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "indexeddb,cache_storage"}
+            )
+
+    async def _in_new_documents(self, script: str) -> None:
+        params = {"source": script, "worldName": NAME}
+        answer = await self.target.send("Page.addScriptToEvaluateOnNewDocument", params)
+        self._frozen_script = answer["identifier"]
+
+
+def _added(entries: list[str], text: str) -> Callable[[], None]:
+    entries.append(text or "disturbed")
+
+    def back() -> None:
+        entries.pop()
+
+    return back

@@ -1,0 +1,87 @@
+"""What the browser tells: pure values, no transport."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Disturbance = Literal[
+    "hide", "reveal", "ghost", "swap_text", "set_value", "toggle_checked", "toggle_enabled", "blur", "remove_one",
+    "add_one", "reverse_order", "set_title", "set_url", "set_attribute", "set_style", "log_error", "fail_request",
+    "make_wide", "scroll_away",
+]  # fmt: skip
+"""Small lies about a page. `set_attribute` and `set_style` take `name=value` as their text."""
+
+Frozen = Literal["handlers", "dom", "storage"]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Element(_Value):
+    """One element as a person meets it."""
+
+    visible: bool
+    why_not: str = ""
+    """Empty when visible, else: no box, transparent, clipped, outside the page, covered by <div#x>,
+    same colour as its background, in a closed list."""
+    text: str = ""
+    """Visible text, blanks folded; of a hidden element the text it would show."""
+    role: str = ""
+    """ARIA role, or Chromium's own word where ARIA has none (LabelText, Date)."""
+    name: str = ""
+    """Accessible name."""
+    value: str | None = None
+    """Of fields, and of the one field inside a label; a select's value is the label of its option."""
+    checked: bool | None = None
+    enabled: bool = True
+    focused: bool = False
+    in_viewport: bool = False
+    """At least half of it can be seen without scrolling."""
+    struck_through: bool = False
+    overflow: bool = False
+    """Its content is wider than it is, or cut at its lower edge."""
+    box: tuple[float, float, float, float] = (0, 0, 0, 0)
+    """x, y, width, height in the viewport."""
+    attributes: dict[str, str] = {}
+    styles: dict[str, str] = {}
+    html: str = ""
+    """The outer tag, cut at 200 characters."""
+
+
+class Observation(_Value):
+    """What one locator matches now, visible or not, in document order."""
+
+    elements: tuple[Element, ...] = ()
+    total: int = 0
+    """How many match; `elements` holds at most 200."""
+
+    @property
+    def visible(self) -> tuple[Element, ...]:
+        """Those that a person sees."""
+        return tuple(element for element in self.elements if element.visible)
+
+
+class Dialog(_Value):
+    """A native dialog that opened and how it was answered."""
+
+    type: str
+    """alert, confirm, prompt or beforeunload."""
+    message: str
+    answer: str
+    """accept, dismiss, or the text entered."""
+
+
+class PageFacts(_Value):
+    """What a page is and what happened in it since the last reset."""
+
+    url: str
+    title: str
+    console: tuple[str, ...] = ()
+    """Errors and uncaught exceptions."""
+    dialogs: tuple[Dialog, ...] = ()
+    failed_requests: tuple[str, ...] = ()
+    """`GET url status` or `GET url reason`; `blocked: foreign host` for other hosts than the application's."""
+    overflow_x: bool = False
