@@ -128,7 +128,7 @@ async def _reap_group(group: int, limit_seconds: float = 2.0) -> None:
     end = asyncio.get_running_loop().time() + limit_seconds
     while asyncio.get_running_loop().time() < end:
         try:
-            if os.waitpid(-group, os.WNOHANG) == (0, 0):
+            if os.waitpid(-group, os.WNOHANG) == (0, 0):  # noqa: ASYNC222 (WNOHANG does not block)
                 await asyncio.sleep(0.01)
         except ChildProcessError:
             return

@@ -1,0 +1,234 @@
+"""The coder's browser: its own application as a person would use it, told in text.
+
+One page is kept for the session, opened by `browser_open`. Each result ends with what the page complained about since
+the result before: console errors, dialogs, failed requests. Texts are free of times and ports, so that a recorded
+conversation fits again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+from urllib.parse import urljoin, urlsplit
+
+from pydantic import Field, model_validator
+
+from harness.browser.failed import ActFailed
+from harness.errors import BrowserError, ToolRetry
+from harness.tools.tool import Arguments, Tool
+
+if TYPE_CHECKING:
+    from harness.browser.browser import Page
+    from harness.browser.values import PageFacts
+    from harness.verify.check import Locator
+
+PageFactory = Callable[[], Awaitable["Page"]]
+OPEN_BYTES = 8_000
+WAIT_SECONDS = 3.0
+
+_TARGETLESS = {"press", "type", "back", "forward", "reload", "answer_dialog", "viewport"}
+_NEED_VALUE = {"fill", "type", "press", "select", "answer_dialog", "viewport"}
+
+
+class OpenArguments(Arguments):
+    """Of browser_open."""
+
+    path: str = Field("/", description="Path or address of this project's own application, such as /notes?all=1.")
+    fresh: bool = Field(False, description="True clears cookies and all stored data of the browser first.")
+
+
+class ActArguments(Arguments):
+    """Of browser_act."""
+
+    act: Literal[
+        "click", "double_click", "right_click", "hover", "fill", "type", "press", "check", "uncheck", "select",
+        "upload", "drag", "back", "forward", "reload", "answer_dialog", "viewport",
+    ] = Field(description="What a person does. answer_dialog: for the dialogs that later acts open.")  # fmt: skip
+    ref: str | None = Field(None, description="The element by its ref in the last snapshot, such as e12.")
+    role: str | None = Field(None, description="Or the element by its role...")
+    name: str | None = Field(None, description="...and accessible name,")
+    label: str | None = Field(None, description="or a form control by the text of its label,")
+    text: str | None = Field(None, description="or by its whole visible text.")
+    value: str | None = Field(
+        None,
+        description="fill, type: text; press: key such as Enter or Control+K; select: option; upload: the file's "
+        "content; answer_dialog: accept, dismiss or text; viewport: WIDTHxHEIGHT.",
+    )
+    file_name: str | None = Field(None, description="upload: the file's name.")
+    to_role: str | None = Field(None, description="drag: role of the element to drop on.")
+    to_name: str | None = Field(None, description="drag: accessible name of the element to drop on.")
+    to_text: str | None = Field(None, description="drag: visible text of the element to drop on.")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.act not in _TARGETLESS and not (self.ref or self._has_locator()):
+            raise ValueError(f"{self.act} needs a ref, or role and name, label or text")
+        if self.act in _NEED_VALUE and self.value is None:
+            raise ValueError(f"{self.act} needs a value")
+        if self.act == "drag" and not (self.to_role or self.to_name or self.to_text):
+            raise ValueError("drag needs to_role and to_name, or to_text")
+        return self
+
+    def _has_locator(self) -> bool:
+        return bool(self.role or self.name or self.label or self.text)
+
+    def target(self) -> Locator | str | None:
+        """The ref, or the locator, or nothing."""
+        from harness.verify.check import Locator
+
+        if self.ref or not self._has_locator():
+            return self.ref
+        return Locator(role=self.role, name=self.name, label=self.label, text=self.text)
+
+    def drop(self) -> Locator | None:
+        """Where drag ends."""
+        from harness.verify.check import Locator
+
+        if not (self.to_role or self.to_name or self.to_text):
+            return None
+        return Locator(role=self.to_role, name=self.to_name, text=self.to_text)
+
+
+class SnapshotArguments(Arguments):
+    """Of browser_snapshot."""
+
+
+class ScreenshotArguments(Arguments):
+    """Of browser_screenshot."""
+
+
+class Surfing:
+    """The session's one page and what was told about it already."""
+
+    def __init__(self, page_factory: PageFactory, base_url: Callable[[], str], outputs: Path, shown_as: str) -> None:
+        self._page_factory = page_factory
+        self._base_url = base_url
+        self._outputs = outputs
+        self._shown_as = shown_as
+        self._page: Page | None = None
+        self._reset_for = ""
+        self._told = (0, 0, 0)
+        self._shots = 0
+
+    async def open(self, arguments: OpenArguments) -> str:
+        """Open a page of the application and tell what it shows."""
+        with self._faults():
+            base_url = self._base_url()
+            if not base_url:
+                raise ToolRetry("The application does not run yet: start it with run_command(background=true) first.")
+            self._page = self._page or await self._page_factory()
+            if arguments.fresh or base_url != self._reset_for:
+                await self._page.reset(base_url)
+                self._reset_for, self._told = base_url, (0, 0, 0)
+            await self._page.act("navigate", value=urljoin(base_url, arguments.path))
+            return await self._tell("Opened", with_snapshot=True)
+
+    async def act(self, arguments: ActArguments) -> str:
+        """Do one thing and tell what came of it."""
+        with self._faults():
+            await self._opened().act(
+                arguments.act,
+                arguments.target(),
+                value=arguments.value,
+                to=arguments.drop(),
+                file_name=arguments.file_name,
+                wait_seconds=WAIT_SECONDS,
+            )
+            return await self._tell(f"Done: {arguments.act}. Now at")
+
+    async def snapshot(self, _: SnapshotArguments) -> str:
+        """Tell what the page shows."""
+        with self._faults():
+            self._opened()
+            return await self._tell("At", with_snapshot=True, max_bytes=20_000)
+
+    async def screenshot(self, _: ScreenshotArguments) -> str:
+        """Keep a picture for a person, and tell what it shows."""
+        with self._faults():
+            picture = await self._opened().screenshot()
+            self._shots += 1
+            name = f"screenshot-{self._shots}.png"
+            self._outputs.mkdir(parents=True, exist_ok=True)
+            (self._outputs / name).write_bytes(picture)
+            said = f"The screenshot of the visible part is {self._shown_as}/{name}; in words:\nAt"
+            return await self._tell(said, with_snapshot=True, max_bytes=4_000)
+
+    def _opened(self) -> Page:
+        if self._page is None:
+            raise ToolRetry("No page is open: call browser_open first.")
+        return self._page
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except ActFailed as exc:
+            raise ToolRetry(f"{exc.reason}.") from exc
+        except BrowserError as exc:
+            self._page, self._reset_for = None, ""
+            raise ToolRetry(f"{exc.what} Call browser_open for a new page.") from exc
+
+    async def _tell(self, said: str, *, with_snapshot: bool = False, max_bytes: int = OPEN_BYTES) -> str:
+        facts = await self._opened().facts()
+        parts = urlsplit(facts.url)
+        path = (
+            parts.path + (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
+        )
+        lines = [f"{said} {path} (title {facts.title!r})", *self._news(facts)]
+        if with_snapshot:
+            lines.append(await self._opened().snapshot(max_bytes))
+        return "\n".join(lines)
+
+    def _news(self, facts: PageFacts) -> list[str]:
+        console, dialogs, failed = self._told
+        self._told = (len(facts.console), len(facts.dialogs), len(facts.failed_requests))
+        news = [f"console error: {line}" for line in facts.console[console:]]
+        news += [f"dialog: {d.type} {d.message!r}, answered {d.answer!r}" for d in facts.dialogs[dialogs:]]
+        news += [f"failed request: {line}" for line in facts.failed_requests[failed:]]
+        base = self._reset_for.rstrip("/")
+        return [line.replace(base, "") if base else line for line in news]
+
+
+def browser_tools(
+    page_factory: PageFactory, base_url: Callable[[], str], outputs_dir: Path, shown_as: str = "/outputs"
+) -> list[Tool]:
+    """The browser tools of one session.
+
+    Args:
+        page_factory: opens a page; called when the first page is needed and after the browser ended.
+        base_url: where the session's application answers now; empty: it does not run.
+        outputs_dir: where screenshots go.
+        shown_as: the name of that directory for the model.
+    """
+    surfing = Surfing(page_factory, base_url, outputs_dir, shown_as)
+    return [
+        Tool(
+            "browser_open",
+            "Open a page of this project's running application in a real browser. Returns the page as an indented "
+            "tree of roles, names and refs, with console errors, dialogs and failed requests.",
+            OpenArguments,
+            surfing.open,
+        ),
+        Tool(
+            "browser_act",
+            "Do what a person does in the open page, with real mouse and keyboard events. The target must be one "
+            "visible, enabled, uncovered element; otherwise the reason is returned. Native dialogs are accepted unless "
+            "answer_dialog came before.",
+            ActArguments,
+            surfing.act,
+        ),
+        Tool(
+            "browser_snapshot",
+            "What the open page shows now: an indented tree of roles, names, values, states and refs.",
+            SnapshotArguments,
+            surfing.snapshot,
+        ),
+        Tool(
+            "browser_screenshot",
+            "Keep a picture of the visible part of the open page in a file for people and describe it in text.",
+            ScreenshotArguments,
+            surfing.screenshot,
+        ),
+    ]
