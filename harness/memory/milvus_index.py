@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.memory.conditions import Conditions, digest, milliseconds, milvus_filter
 from harness.memory.index import Difference, Progress
 from harness.memory.milvus_client import IndexDamagedError, connect, disconnect, is_server, mapped, release, version_of
-from harness.memory.records import Change, Records, query_terms
+from harness.memory.records import Change, Records
+from harness.memory.terms import query_terms
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,8 +20,9 @@ RRF_K = 60
 """Source: Cormack, Clarke, Buettcher 2009, reciprocal rank fusion."""
 HALF_LIFE_DAYS = {"failure": 14.0, "progress": 14.0, "note": 30.0, "commit": 60.0}
 """Decisions and knowledge do not age."""
-KIND_WEIGHT = {"failure": 1.1, "decision": 1.1, "commit": 0.9, "progress": 0.8}
-OUTCOME_WEIGHT = {"mended": 1.15, "passed": 1.05, "refuted": 0.3}
+KIND_WEIGHT = {"failure": 1.05, "decision": 1.05, "commit": 0.95, "progress": 0.9}
+"""Small: neighbours in a fused ranking differ by less than two in a hundred."""
+OUTCOME_WEIGHT = {"mended": 1.1, "passed": 1.05, "refuted": 0.3}
 SAME = 0.95
 """Cosine above which two records of a kind say the same."""
 

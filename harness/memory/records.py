@@ -8,7 +8,6 @@ and vectors are kept here, so that a rebuild embeds nothing again. Records are s
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import threading
 import uuid
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import ContractError, RecallError
 from harness.memory.conditions import Conditions, milliseconds, sql_where
 from harness.memory.record import KINDS, Kind, Record, make_record, record_key
+from harness.memory.terms import query_terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -251,11 +251,6 @@ class Records:
 
     def _value(self, sql: str, *values: object) -> Any:
         return self._rows(sql, *values)[0][0]
-
-
-def query_terms(query: str, limit: int = 64) -> list[str]:
-    """The distinct words of a query, as the words index splits them."""
-    return list(dict.fromkeys(word.lower() for word in re.findall(r"[^\W_]+", query)))[:limit]
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:

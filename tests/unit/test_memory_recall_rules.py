@@ -16,6 +16,7 @@ from harness.memory.ingest import HistoryEntry, history_records, plan_records, s
 from harness.memory.ranking import fuse, weigh, without_twins
 from harness.memory.recollection import Hit, Recollection, within_budget
 from harness.memory.record import MAX_TOKENS, count_tokens, make_record
+from harness.memory.terms import query_terms
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 _SAFE = re.compile(
@@ -49,7 +50,7 @@ def test_an_old_failure_falls_behind_a_new_one_and_a_decision_does_not_age() -> 
     records = {r.key: r for r in (old, new, decision)}
     ranked = weigh(dict.fromkeys(records, 1.0), records, NOW)
     assert [r.text for r, _ in ranked][-1] == "old"
-    assert dict((r.text, s) for r, s in ranked)["settled"] == 1.1
+    assert dict((r.text, s) for r, s in ranked)["settled"] == 1.05
 
 
 def test_what_led_to_proved_work_comes_first_and_what_was_refuted_last() -> None:
@@ -130,6 +131,12 @@ def test_a_long_paragraph_loses_none_of_its_sentences() -> None:
     sentences = [f"Sentence number {n} says what the application does then." for n in range(80)]
     joined = " ".join(r.text for r in spec_records("p", " ".join(sentences)))
     assert all(sentence in joined for sentence in sentences)
+
+
+def test_words_that_are_in_every_text_are_asked_for_only_when_there_are_no_others() -> None:
+    assert query_terms("Theme is LOST after_reload, theme") == ["theme", "lost", "reload"]
+    assert query_terms("before and after") == ["before", "and", "after"]
+    assert query_terms('" \x00 !!') == []
 
 
 def test_plan_and_history_keep_feature_commit_files_and_age() -> None:

@@ -72,7 +72,7 @@ def test_words_find_other_forms_of_a_word_and_rank_rare_words_first(records: Rec
     rare = make_record("p", "note", "the theme was lost on reloading")
     common = [make_record("p", "note", f"the list number {n} was shown") for n in range(5)]
     records.upsert([*common, rare])
-    assert records.words("Theme reloads was", ANY, 3)[0] == rare.key
+    assert records.words("Theme reloads list", ANY, 3)[0] == rare.key
 
 
 def test_conditions_choose_by_project_kind_time_feature_and_file(records: Records) -> None:
