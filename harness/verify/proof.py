@@ -1,8 +1,9 @@
 """Shows of each expectation that it can fail: a check that nothing makes fail proves nothing.
 
 *red*: on the tree before the feature the acts before it worked and it failed. *perturbed*: on the new tree it held,
-failed under a disturbance aimed at it, and held again when that was undone; or it failed when the application was
-stopped from reacting to the act before it. What is moved by neither goes back to the author.
+failed under a disturbance aimed at it, and held again when that was undone; what must be absent failed at another
+moment of the check, where the thing is there; or it failed when the application was stopped from reacting to the act
+before it. What is moved by neither goes back to the author.
 """
 
 from __future__ import annotations
@@ -106,6 +107,8 @@ class _Trial:
     proved: dict[int, ProofOfMeaning]
     spoilers: set[tuple[int, str]] = field(default_factory=set)
     """Disturbances that did not leave the page as it was."""
+    witnesses: dict[int, int] = field(default_factory=dict)
+    """What must be absent -> the item after which it was there, so that the same expectation failed."""
 
     def open(self) -> Iterator[int]:
         """Expectations not yet shown to be able to fail."""
@@ -114,18 +117,20 @@ class _Trial:
     # --- disturbances ---
 
     async def disturb_all(self) -> ReplayResult | None:
-        """Play until a pass shows nothing new. A ghost seen late in one pass serves early in the next.
+        """Play with disturbances, again while one had to be left out because it could not be undone.
 
         Returns: a play that failed by itself.
         """
-        known = (-1, -1)
-        for number in range(PASSES):
-            if not list(self.open()) or (number > 1 and known == (len(self.proved), len(self.spoilers))):
+        for _ in range(PASSES):
+            if not list(self.open()):
                 break
-            known = (len(self.proved), len(self.spoilers))
+            known = len(self.spoilers)
             result = await self._disturbed_play()
             if result and not result.passed:
                 return result
+            if len(self.spoilers) == known:
+                break
+        self._count_witnesses()
         return None
 
     async def _disturbed_play(self) -> ReplayResult | None:
@@ -133,8 +138,8 @@ class _Trial:
 
         async def on_group(group: Group, results: Sequence[ItemResult]) -> None:
             if all(result.held for result in results):
-                await self._keep_ghosts(group)
                 await self._disturb_group(player, group)
+                await self._look_for_witnesses(player, group)
 
         try:
             result = await player.play(self.check.contract, self._resolve, on_group=on_group)
@@ -146,13 +151,31 @@ class _Trial:
     def _resolve(self, name: str) -> Locator | None:
         return self.check.locator(name, self.elements)
 
-    async def _keep_ghosts(self, group: Group) -> None:
-        """Keep a copy of whatever is visible now and expected to be absent at another moment."""
-        pages = self.site.pages.in_use()
-        if page := pages.get(group[0][1].user):
-            for name in {e.target for _, e in self.check.contract.expectations() if e.expect in ("hidden", "count")}:
-                if name and (locator := self._resolve(name)):
-                    await page.keep_ghost(name, locator)
+    # --- witnesses: another moment at which the thing that must be absent is there ---
+
+    async def _look_for_witnesses(self, player: Player, group: Group) -> None:
+        """Judge what must be absent at another moment by the page as it is now, and keep a ghost of what is there."""
+        last, item = group[-1]
+        page = self.site.pages.in_use().get(item.user)
+        absent = [(i, e) for i, e in self._absences() if e.user == item.user and i not in dict(group)]
+        if page is None or not absent:
+            return
+        for look in await player.look(absent, self._resolve):
+            if look.bound and not look.judgement.holds and look.locator:
+                self.witnesses.setdefault(look.index, last)
+                await page.keep_ghost(look.expectation.target or "", look.locator)
+
+    def _absences(self) -> list[tuple[int, Expectation]]:
+        items = [(i, e) for i, e in self.check.contract.expectations() if i not in self.proved]
+        return [(i, e) for i, e in items if e.expect == "hidden" or (e.expect == "count" and e.number == 0)]
+
+    def _count_witnesses(self) -> None:
+        """Where no ghost could be put back, say before the thing was first there, the witness itself is the proof."""
+        for index in list(self.open()):
+            if index in self.witnesses:
+                self.proved[index] = ProofOfMeaning(item=index, kind="perturbed", by="witness")
+
+    # --- one disturbance ---
 
     async def _disturb_group(self, player: Player, group: Group) -> None:
         expectations = [(index, item) for index, item in group if isinstance(item, Expectation)]

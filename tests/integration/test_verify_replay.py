@@ -1,0 +1,211 @@
+"""Checks are replayed on a real application in a real browser: the good one passes, broken ones are found out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from apps import todo_app
+from apps.rooms import open_room
+
+from harness.browser.browser import Browser
+from harness.events import CheckReplayed, Events
+from harness.sandbox.processes import Room
+from harness.settings import AppSettings, VerifySettings
+from harness.verify.app import serve
+from harness.verify.check import Check, Expectation, Locator, ProofOfMeaning
+from harness.verify.judge import Judgement, Scene
+from harness.verify.proof import Proof, prove
+from harness.verify.regress import regress
+from harness.verify.replay import Pages, Replayer, Site
+
+pytestmark = pytest.mark.needs("bwrap", "chromium")
+
+SETTINGS = VerifySettings(wait_seconds=2.0)
+
+
+class House:
+    """A room with a browser; opens sites of variants of the application."""
+
+    def __init__(self, directory: Path, room: Room, browser: Browser) -> None:
+        self.directory, self.room, self.browser = directory, room, browser
+        self.stack = AsyncExitStack()
+        self.sites: dict[str, Site] = {}
+
+    async def site(self, variant: str = "") -> Site:
+        if variant not in self.sites:
+            self.sites[variant] = await self.stack.enter_async_context(self.open(self.tree(variant), variant))
+        return self.sites[variant]
+
+    def tree(self, variant: str = "") -> Path:
+        tree = self.directory / "trees" / (variant or "good")
+        return todo_app.make_empty(tree) if variant == "empty" else todo_app.make(tree, variant)
+
+    @asynccontextmanager
+    async def open(self, tree: Path, name: str) -> AsyncIterator[Site]:
+        data = self.directory / "data" / (name or "good")
+        async with serve(tree, self.room, AppSettings(), data) as instance:
+            pages = Pages(self.browser)
+            try:
+                yield Site(instance, pages)
+            finally:
+                await pages.close()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_room(tmp_path, todo_app.make(tmp_path / "trees" / "good")) as room:
+        browser = await Browser.start(room, SETTINGS)
+        opened = House(tmp_path, room, browser)
+        async with opened.stack:
+            yield opened
+        await browser.close()
+
+
+@pytest.fixture
+def told() -> list[CheckReplayed]:
+    return []
+
+
+@pytest.fixture
+def replayer(tmp_path: Path, told: list[CheckReplayed]) -> Replayer:
+    events = Events()
+    events.listen(told.append)
+    return Replayer(SETTINGS, events, tmp_path / "evidence")
+
+
+async def test_the_good_application_passes_every_check_twice(
+    house: House, replayer: Replayer, told: list[CheckReplayed]
+) -> None:
+    site = await house.site()
+    for check in todo_app.CHECKS.values():
+        result = await replayer.replay_twice(check, todo_app.ELEMENTS, site, purpose="prove")
+        assert result.passed, result.reason
+    assert [(event.feature_id, event.passed) for event in told] == [(f, True) for f in todo_app.CHECKS for _ in "12"]
+
+
+@pytest.mark.parametrize("variant", todo_app.VARIANTS)
+async def test_what_a_person_would_notice_is_rejected_at_the_right_step(
+    house: House, replayer: Replayer, variant: str
+) -> None:
+    site = await house.site(variant)
+    expected = todo_app.VARIANTS[variant].fails
+    for feature_id in expected or todo_app.CHECKS:
+        steps = todo_app.STEPS[feature_id]
+        result = await replayer.replay(
+            todo_app.CHECKS[feature_id], todo_app.ELEMENTS, site, purpose="verify", steps=steps
+        )
+        if feature_id in expected:
+            assert result.reason.startswith(f"Step {expected[feature_id]} "), result.reason
+        else:
+            assert result.passed, result.reason
+
+
+async def test_evidence_holds_pictures_what_was_seen_and_the_log(house: House, replayer: Replayer) -> None:
+    check = todo_app.CHECKS["add"]
+    for variant in ("handler lost", "handler lost", ""):
+        result = await replayer.replay(check, todo_app.ELEMENTS, await house.site(variant), purpose="verify")
+        evidence = json.loads((Path(result.evidence) / "result.json").read_text(encoding="utf-8"))
+        assert evidence["passed"] is result.passed is (variant == "")
+        assert evidence["items"][result.items[-1].index]["held"] is result.passed
+        assert "serving on" in evidence["server_log"]
+        assert "New to-do" in evidence["pages"][0]["shows"]
+        pictures = sorted(Path(result.evidence).glob("*.png"))
+        assert pictures
+        assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
+    kept = sorted(path.name.split("-")[0] for path in Path(result.evidence).parent.iterdir())
+    assert kept == ["failed", "passed"], "the last of each is kept, nothing half-written"
+
+
+async def test_a_check_on_the_application_before_the_feature_is_red_and_the_rest_is_perturbed(
+    house: House, replayer: Replayer
+) -> None:
+    old, new = await house.site("handler lost"), await house.site()
+    for feature_id, check in todo_app.CHECKS.items():
+        proof = await prove(replayer, check, todo_app.ELEMENTS, old, new)
+        assert proof.failed is None, proof.failed.reason if proof.failed else ""
+        assert proof.unproved == (), [check.contract.items[i] for i in proof.unproved]
+        assert not proof.present_already
+        assert by_kind(check, proof)["red"] or feature_id != "add"
+
+
+async def test_expectations_that_hold_on_an_empty_page_are_moved_by_aimed_disturbances(
+    house: House, replayer: Replayer
+) -> None:
+    check = todo_app.CHECKS["delete"]
+    proof = await prove(replayer, check, todo_app.ELEMENTS, await house.site("empty"), await house.site())
+    assert proof.items[0].kind == "perturbed", "on an empty page the first act fails, and nothing is red"
+    moved = {check.contract.items[item.item].expect: item.by for item in proof.items}  # type: ignore[union-attr]
+    assert moved == {"visible": "hide", "hidden": "ghost", "text": "swap_text"}
+
+
+async def test_what_is_absent_before_it_appears_is_moved_by_its_witness(house: House, replayer: Replayer) -> None:
+    proof = await prove(replayer, todo_app.CHECKS["add"], todo_app.ELEMENTS, None, await house.site())
+    assert [(item.item, item.by) for item in proof.items[:3]] == [(1, "witness"), (2, "witness"), (5, "hide")]
+    assert proof.unproved == ()
+
+
+async def test_a_feature_that_is_there_already_is_noticed(house: House, replayer: Replayer) -> None:
+    site = await house.site()
+    proof = await prove(replayer, todo_app.CHECKS["keep"], todo_app.ELEMENTS, site, await house.site("rendered late"))
+    assert proof.present_already
+    assert proof.counts()["perturbed"] == 3
+
+
+async def test_a_hidden_that_looks_in_the_wrong_place_is_not_proved(house: House, replayer: Replayer) -> None:
+    wrong = Check(contract=todo_app.contract("delete"), bindings={"milk": Locator(css="#nowhere")})
+    items = tuple(item for item in wrong.contract.items if getattr(item, "expect", "") != "visible")
+    wrong = wrong.model_copy(update={"contract": wrong.contract.model_copy(update={"items": items})})
+    site = await house.site()
+    assert (await replayer.replay(wrong, todo_app.ELEMENTS, site, purpose="verify")).passed, "it would pass for ever"
+    proof = await prove(replayer, wrong, todo_app.ELEMENTS, None, site)
+    assert [items[index].expect for index in proof.unproved] == ["hidden"]  # type: ignore[union-attr]
+
+
+async def test_a_judge_that_always_agrees_is_found_out(house: House, replayer: Replayer) -> None:
+    def agrees(expectation: Expectation, scene: Scene) -> Judgement:
+        return Judgement(True, "all is well")
+
+    broken = Replayer(replayer.settings, replayer.events, decide=agrees)
+    site = await house.site("counter off by one")
+    check = todo_app.CHECKS["add"]
+    assert (await broken.replay(check, todo_app.ELEMENTS, site, purpose="verify")).passed, "the twin is broken"
+    proof = await prove(broken, check, todo_app.ELEMENTS, site, site)
+    assert proof.items == ()
+    assert proof.present_already
+
+
+async def test_regress_finds_what_broke_with_several_workers(house: House, replayer: Replayer) -> None:
+    tree = house.tree("not persisted")
+    results = await regress(
+        replayer, todo_app.CHECKS, todo_app.ELEMENTS, lambda number: house.open(tree, str(number)), seconds=0
+    )
+    assert [result.feature_id for result in results] == list(todo_app.CHECKS)
+    assert {result.feature_id: result.passed for result in results if not result.passed} == {"keep": False}
+    assert not any(result.flaky for result in results)
+    assert "seen: no element matches" in next(r.reason for r in results if not r.passed)
+
+
+async def test_two_users_have_their_own_storage_and_pages_leak_nothing(house: House, replayer: Replayer) -> None:
+    contract = todo_app.contract("delete").model_dump(by_alias=True)
+    add = [item for item in contract["items"] if item["step"] == 1]
+    other = [{"step": 2, "act": "navigate", "value": "/", "as": "bob"}]
+    other += [{"step": 2, "expect": "hidden", "target": "milk", "as": "bob"}]
+    check = Check.model_validate({"contract": {**contract, "items": [*add, *other]}})
+    result = await replayer.replay_twice(check, todo_app.ELEMENTS, await house.site(), purpose="verify")
+    assert result.passed, result.reason
+
+
+async def test_an_unbound_name_is_no_verdict_on_the_application(house: House, replayer: Replayer) -> None:
+    elements = {name: locator for name, locator in todo_app.ELEMENTS.items() if name != "milk"}
+    result = await replayer.replay(todo_app.CHECKS["keep"], elements, await house.site(), purpose="verify")
+    assert not result.passed
+    assert result.failed is not None
+    assert result.failed.held is None
+
+
+def by_kind(check: Check, proof: Proof) -> dict[str, list[ProofOfMeaning]]:
+    return {kind: [item for item in proof.items if item.kind == kind] for kind in ("red", "perturbed")}
