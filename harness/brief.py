@@ -56,7 +56,9 @@ def render_brief(
 
 def render_evidence(reason: str, repairs_left: int) -> str:
     """The message after a failed verdict."""
-    left = f"{repairs_left} more repairs in this session." if repairs_left else "This is the last repair of this session."
+    left = (
+        f"{repairs_left} more repairs in this session." if repairs_left else "This is the last repair of this session."
+    )
     return (
         "# The harness verified the feature, and it does not pass\n\n"
         f"{reason}\n\nMend the application, see it work, and call finish again. {left}"

@@ -9,38 +9,62 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.errors import CostLimit, Interrupted, TimeLimit, TurnLimit
+from harness.events import ModelCalled
 from harness.settings import LimitSettings
 
 
-@dataclass
+@dataclass(frozen=True)
 class Spent:
     """What was used."""
 
     turns: int = 0
+    """Of the coder and the initializer; a verifier's call is no turn."""
     tokens: int = 0
     cost_usd: float = 0.0
+
+    def plus(self, other: Spent) -> Spent:
+        """The sum."""
+        return Spent(self.turns + other.turns, self.tokens + other.tokens, self.cost_usd + other.cost_usd)
+
+
+class Meter:
+    """A listener that counts what model calls use."""
+
+    def __init__(self) -> None:
+        self.total = Spent()
+        self._since = Spent()
+
+    def __call__(self, event: Any) -> None:
+        """Count one event."""
+        if isinstance(event, ModelCalled):
+            used = Spent(int(event.role != "verifier"), event.input_tokens + event.output_tokens, event.cost_usd)
+            self.total, self._since = self.total.plus(used), self._since.plus(used)
+
+    def take(self) -> Spent:
+        """What was used since this was last asked."""
+        taken, self._since = self._since, Spent()
+        return taken
 
 
 @dataclass
 class Budget:
-    """Limits of one run of a thread.
-
-    `spent` is asked for this run's use; `before` is what earlier runs of the thread used, as its progress file tells.
-    """
+    """Limits of one run of a thread."""
 
     limits: LimitSettings
-    spent: Callable[[], Spent]
-    before: Spent = field(default_factory=Spent)
+    meter: Meter
     max_turns: int = 0
     """Turns of this run; 0: no limit."""
     max_sessions: int = 0
     """Sessions of this run; 0: no limit."""
+    is_stopping: Callable[[], bool] = lambda: False
+    """Whether the person asked to stop."""
+    before: Spent = field(default_factory=Spent)
+    """What earlier runs of the thread used, as its progress file tells."""
     sessions: int = 0
     """Sessions started in this run."""
-    stopping: bool = False
-    """The person asked to stop."""
     started: float = field(default_factory=time.monotonic)
 
     def check(self) -> None:
@@ -48,8 +72,8 @@ class Budget:
 
         Raises: Interrupted, TurnLimit, CostLimit, TimeLimit.
         """
-        used = self.spent()
-        if self.stopping:
+        used = self.meter.total
+        if self.is_stopping():
             raise Interrupted("You asked to stop.")
         if self.max_turns and used.turns >= self.max_turns:
             raise TurnLimit(f"{used.turns} turns are used up (--max-turns).")

@@ -179,9 +179,9 @@ class Project:
         return self.state_dir / "lock"
 
     @property
-    def journal_file(self) -> Path:
-        """Processes started, for reaping after a kill."""
-        return self.state_dir / "processes.jsonl"
+    def rooms_dir(self) -> Path:
+        """One journal a sandboxed room: processes to put away after a kill."""
+        return self.state_dir / "rooms"
 
     @property
     def memory_dir(self) -> Path:

@@ -82,6 +82,10 @@ class Repo:
         shape = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal", "--ignore-submodules=all")
         return [from_root(line[3:], self.prefix) for line in await self.git.paths("status", *shape)]
 
+    async def visible_files(self) -> list[str]:
+        """Paths in the user's checkout that are tracked or would be, relative to its top directory."""
+        return await self.git.paths("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ":/")
+
     async def log(self, count: int, tip: str = "HEAD") -> list[Commit]:
         """The newest commits of a branch or commit."""
         return await read_log(self.git, count, self.prefix, tip)

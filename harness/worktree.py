@@ -56,6 +56,23 @@ class Worktree:
         """The commit that is checked out."""
         return (await self.git.run("rev-parse", "--verify", "HEAD^{commit}")).strip()
 
+    async def read(self, name: str) -> str | None:
+        """A file as the last commit has it, whatever lies in the tree; None when it has none."""
+        answer = await self.git.ask("cat-file", "blob", f"HEAD:{to_root(name, self.prefix)}")
+        return answer.out if answer.code == 0 else None
+
+    async def files(self) -> list[str]:
+        """Tracked paths of the project."""
+        names = await self.git.paths("ls-files", "-z", "--", f":(top,literal){self.prefix}" if self.prefix else ":/")
+        return [from_root(name, self.prefix) for name in names]
+
+    async def same_code(self, sha: str, other: str, without: Sequence[str]) -> bool:
+        """Whether two commits hold the same, some names left out."""
+        left_out = [f":(top,exclude,literal){to_root(name, self.prefix)}" for name in without]
+        shape = ("--quiet", "--no-renames", *NO_PROGRAMS)
+        answer = await self.git.ask("diff", *shape, await resolve(self.git, sha), other, "--", ":/", *left_out)
+        return answer.code == 0
+
     async def reset(self, sha: str) -> None:
         """Make the tree that of a commit and remove what is new; ignored files, such as caches, stay."""
         await self._remove_nested()

@@ -10,7 +10,8 @@ from harness.memory.record import Kind, make_record
 from harness.tools.tool import Arguments, Tool
 
 if TYPE_CHECKING:
-    from harness.memory.recall import Memory, Recollection
+    from harness.memory.recall import Memory
+    from harness.memory.recollection import Recollection
 
 
 class RecallArguments(Arguments):

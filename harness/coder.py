@@ -1,0 +1,110 @@
+"""Where a session works: the worktree in its room, with everything the role can call.
+
+The room (sandbox, private loopback) lives as long as one attempt; servers started in it end with it. The browser is
+opened when a browser tool is first used.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.journal import Journal
+from harness.sandbox.policy import Policy, protected_in
+from harness.sandbox.processes import Room
+from harness.session import Session
+from harness.tools.browser import browser_tools
+from harness.tools.files import file_tools
+from harness.tools.memory import memory_tools
+from harness.tools.shell import shell_tools
+
+if TYPE_CHECKING:
+    from harness.browser.browser import Browser, Page
+    from harness.parts import Parts
+    from harness.settings import VerifySettings
+    from harness.worktree import Worktree
+
+
+@asynccontextmanager
+async def coder_session(
+    parts: Parts, tree: Worktree, session_id: str, feature_id: str, role: str
+) -> AsyncIterator[Session]:
+    """Open a session's room and hand out the session; on leaving, everything that ran in it has ended.
+
+    Raises: SetupError, ShellError: the sandbox cannot be had.
+    """
+    scratch = scratch_dir(parts, session_id)
+    policy = room_policy(parts, tree, scratch)
+    async with Room.open(policy, parts.settings.sandbox, parts.project.rooms_dir / f"{session_id}.jsonl") as room:
+        port = await room.free_port()
+        window = Window(room, parts.settings.verify)
+        try:
+            tools = [
+                *file_tools(tree.directory, outputs_dir=scratch / "outputs"),
+                *shell_tools(room, scratch / "outputs", {"PORT": str(port)}),
+                *browser_tools(window.page, lambda: f"http://127.0.0.1:{port}", scratch / "outputs"),
+                *memory_tools(
+                    parts.memory,
+                    project=parts.project.state_dir.name,
+                    thread_id=parts.thread_id,
+                    session_id=session_id,
+                    feature_id=feature_id,
+                ),
+            ]
+            journal = Journal(parts.desk(feature_id) / f"{session_id}.calls.jsonl", tree.directory)
+            yield Session(parts, session_id, role, tools, journal)
+        finally:
+            await window.close()
+
+
+def scratch_dir(parts: Parts, name: str) -> Path:
+    """Home, temporary files, data and outputs of one room; they last as long as the session."""
+    return parts.project.state_dir / "scratch" / parts.thread_id / name
+
+
+def clear_scratch(parts: Parts, name: str) -> None:
+    """Forget them."""
+    shutil.rmtree(scratch_dir(parts, name), ignore_errors=True)
+
+
+def room_policy(parts: Parts, tree: Worktree, scratch: Path) -> Policy:
+    """The boundary around a tree, fixed from outside of it."""
+    return Policy(
+        worktree=tree.path,
+        scratch=scratch,
+        data_dir=scratch / "data",
+        mode=parts.settings.sandbox.mode,
+        outputs_dir=scratch / "outputs",
+        git_dir=parts.repo.git.common_dir,
+        subdir=tree.prefix,
+        protected=protected_in(tree.prefix),
+    )
+
+
+class Window:
+    """The session's own browser page, opened when it is first looked through."""
+
+    def __init__(self, room: Room, settings: VerifySettings) -> None:
+        self._room, self._settings = room, settings
+        self._browser: Browser | None = None
+        self._page: Page | None = None
+
+    async def page(self) -> Page:
+        """The page.
+
+        Raises: BrowserError, SetupError: Chromium cannot be had.
+        """
+        if self._page is None:
+            from harness.browser.browser import Browser
+
+            self._browser = await Browser.start(self._room, self._settings)
+            self._page = await self._browser.new_page()
+        return self._page
+
+    async def close(self) -> None:
+        """Close the browser, if it was opened."""
+        if self._browser:
+            await self._browser.close()

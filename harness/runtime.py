@@ -1,0 +1,357 @@
+"""The composition root: opens the real parts of a run, drives a graph with them, and closes them.
+
+Nothing else opens a part. Whatever ends a run, the project is left so that the next one can go on: parts are closed in
+the reverse order, the thread's record says how it ended, and the lock is free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.errors import ContractError, HarnessError, SetupError, StopRun
+from harness.events import Events, Noticed, RunEnded
+from harness.lock import ProjectLock
+from harness.project import Project, check_name
+from harness.settings import Settings, load_settings
+from harness.threads import ThreadRecord, latest_thread, load_threads, new_thread_id, save_thread
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    from harness.features import FeatureList
+    from harness.memory.recall import Memory
+    from harness.parts import Parts
+    from harness.verify.standalone import Replayed
+
+Stage = Literal["init", "build"]
+_RECURSION = 1_000_000
+"""Super-steps of one invocation; LangGraph's default ends a long build."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended."""
+
+    exit_status: str
+    reason: str
+    exit_code: int
+    resume: str
+    """The command that goes on; empty when nothing is left."""
+
+
+class Stop:
+    """The person's wish to stop, heard at the next safe point."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def request(self) -> None:
+        """Ask for it."""
+        self.requested = True
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What one run was asked for, beyond the settings."""
+
+    only: str = ""
+    max_sessions: int = 0
+    max_turns: int = 0
+    record: Path | None = None
+    wanted: int = 0
+
+
+async def initialise(
+    directory: Path,
+    spec: str,
+    *,
+    thread_id: str | None,
+    wanted: int,
+    accept: Callable[[FeatureList], bool] | None,
+    flags: dict[str, Any],
+    events: Events,
+    record: Path | None = None,
+    stop: Stop,
+) -> Ended:
+    """Run graph 1, or continue it where it was cut.
+
+    Args:
+        spec: the specification's text, or one sentence.
+        wanted: features asked for; 0: as many as the specification needs.
+        accept: asked with the list before anything is committed; None: nobody is asked.
+
+    Raises: HarnessError: what happened and what to do.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    thread_id = _thread_to_initialise(directory, thread_id)
+    if not spec.strip():
+        raise SetupError("The specification is empty.", "Give a file, a text, or - for standard input with --spec.")
+    options = RunOptions(record=record, wanted=wanted)
+    async with open_parts(directory, thread_id, options, flags, events, stop, create=True) as parts:
+        from harness.initializer import Initializer
+
+        graph = Initializer(parts, spec, accept).build()
+        return await _drive(parts, graph, "init", {"wanted": wanted})
+
+
+async def build(
+    directory: Path,
+    *,
+    thread_id: str | None,
+    must_exist: bool,
+    only: str = "",
+    max_sessions: int = 0,
+    max_turns: int = 0,
+    record: Path | None = None,
+    flags: dict[str, Any],
+    events: Events,
+    stop: Stop,
+) -> Ended:
+    """Run graph 2 on a thread, from its start or where it was cut.
+
+    Args:
+        thread_id: None: the latest thread, or a new one.
+        must_exist: refuse a thread that has not been started.
+
+    Raises: HarnessError: what happened and what to do.
+    """
+    project = Project.find(directory)
+    thread = _thread_to_build(project, thread_id, must_exist)
+    if thread.stage == "init" and thread.exit_status != "Finished":
+        raise SetupError(
+            f"Thread {thread.thread_id!r} has not finished `harness init`.",
+            "Run the same `harness init` command again; it goes on where it was.",
+        )
+    options = RunOptions(only, max_sessions, max_turns, record)
+    async with open_parts(directory, thread.thread_id, options, flags, events, stop) as parts:
+        from harness.coding import Coding
+
+        return await _drive(parts, Coding(parts).build(), "build", {"only": only})
+
+
+async def replay_checks(
+    directory: Path, feature_ids: Sequence[str], *, url: str | None, flags: dict[str, Any], events: Events
+) -> list[Replayed]:
+    """Replay the checks of features that pass, without a model.
+
+    Args:
+        feature_ids: empty: all that pass.
+        url: a running application; None: the project's own, from its last commit.
+    """
+    from harness.verify.standalone import replay_project
+
+    project = Project.find(directory)
+    project.prepare_state()
+    return await replay_project(project, load_settings(project.directory, flags), feature_ids, url, events)
+
+
+@asynccontextmanager
+async def open_memory(directory: Path, *, flags: dict[str, Any], events: Events) -> AsyncIterator[Memory]:
+    """Memory alone, seen from a project."""
+    from harness.memory.recall import Memory
+
+    project = Project.find(directory)
+    project.prepare_state()
+    settings = load_settings(project.directory, flags)
+    memory = Memory.open(project.memory_dir, settings.memory, project.state_dir.name, events)
+    memory.start()
+    try:
+        yield memory
+    finally:
+        await memory.close()
+
+
+@asynccontextmanager
+async def open_parts(
+    directory: Path,
+    thread_id: str,
+    options: RunOptions,
+    flags: dict[str, Any],
+    events: Events,
+    stop: Stop,
+    *,
+    create: bool = False,
+) -> AsyncIterator[Parts]:
+    """Open everything a run needs, the project's lock first.
+
+    Args:
+        create: make a repository where there is none.
+
+    Raises: SetupError: what is missing, and the command that mends it.
+    """
+    from harness.budget import Budget, Meter
+    from harness.memory.recall import Memory
+    from harness.model import Model
+    from harness.parts import Parts
+    from harness.recording import Recorder
+    from harness.repo import Repo
+    from harness.sandbox.processes import reap
+    from harness.trajectory import Trajectory
+
+    settings = load_settings(directory, flags)
+    async with AsyncExitStack() as stack:
+        repo = await asyncio.to_thread(Repo.create if create else Repo.open, directory)
+        project = Project.find(directory)
+        lock = stack.enter_context(ProjectLock(project, thread_id))
+        _require_tools(settings, events)
+        repo.require_identity()
+        await _require_branch(repo)
+        for journal in project.rooms_dir.glob("*.jsonl"):
+            reap(journal)
+        for text in await repo.clear_stale_locks(lock):
+            events.emit(Noticed(text=text, level="warning"))
+        trajectory = Trajectory(project.trajectories_dir / thread_id)
+        stack.callback(events.listen(trajectory))
+        stack.callback(trajectory.close)
+        meter = Meter()
+        stack.callback(events.listen(meter))
+        model = Model(settings.model, events, transport=Recorder(options.record) if options.record else None)
+        stack.push_async_callback(model.aclose)
+        memory = Memory.open(project.memory_dir, settings.memory, project.state_dir.name, events)
+        stack.push_async_callback(memory.close)
+        memory.start()
+        checkpointer = await stack.enter_async_context(open_checkpoints(project.checkpoints_file))
+        budget = Budget(settings.limits, meter, options.max_turns, options.max_sessions, lambda: stop.requested)
+        yield Parts(project, settings, thread_id, repo, model, memory, events, checkpointer, budget)
+
+
+@asynccontextmanager
+async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
+    """LangGraph's store, whose blobs may only hold plain data and messages.
+
+    Raises: ContractError: the file is broken; it is left as it is.
+    """
+    import sqlite3
+
+    import aiosqlite
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    try:
+        async with aiosqlite.connect(path) as connection:
+            saver = AsyncSqliteSaver(connection)
+            await saver.setup()
+            cursor = await connection.execute("PRAGMA quick_check(1)")
+            if (row := await cursor.fetchone()) and row[0] != "ok":
+                raise sqlite3.DatabaseError(str(row[0]))
+            path.chmod(0o600)
+            yield saver
+    except sqlite3.DatabaseError as exc:
+        raise ContractError(
+            f"The checkpoints in {path} cannot be used: {exc}.",
+            "Move the file away and run again: the build goes on from git; only the session in work is lost.",
+        ) from exc
+
+
+async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any]) -> Ended:
+    """Run a graph from its last checkpoint to its end or a reason to stop, and keep a record of that."""
+    config = {
+        "configurable": {"thread_id": f"{parts.thread_id}:{stage}", "checkpoint_ns": ""},
+        "recursion_limit": _RECURSION,
+    }
+    _record(parts, stage, "")
+    ended: StopRun | None = None
+    try:
+        state = await graph.aget_state(config)
+        await graph.ainvoke(None if state.next else fresh, config, durability="sync")
+    except StopRun as exc:
+        ended = exc
+    except asyncio.CancelledError:
+        _record(parts, stage, "Interrupted", "stopped at once")
+        raise
+    except HarnessError as exc:
+        _record(parts, stage, type(exc).__name__, exc.what)
+        raise
+    result = _ended(parts, stage, ended)
+    _record(parts, stage, result.exit_status, result.reason)
+    parts.events.emit(RunEnded(exit_status=result.exit_status, reason=result.reason, resume=result.resume))
+    return result
+
+
+def _ended(parts: Parts, stage: Stage, ended: StopRun | None) -> Ended:
+    directory = parts.project.directory
+    if ended is None:
+        return Ended("Finished", "The project is initialised.", 0, f"harness run {directory}")
+    if ended.exit_code == 0:
+        return Ended(ended.exit_status, ended.reason, 0, "")
+    again = f"harness resume {parts.thread_id} {directory}"
+    if stage == "init":
+        again = f"harness init {directory} --thread {parts.thread_id} --spec ..."
+    return Ended(ended.exit_status, ended.reason, ended.exit_code, again)
+
+
+def _record(parts: Parts, stage: Stage, exit_status: str, reason: str = "") -> None:
+    now = datetime.now(UTC)
+    known = {record.thread_id: record for record in load_threads(parts.project)}
+    started = known[parts.thread_id].started if parts.thread_id in known else now
+    save_thread(
+        parts.project,
+        ThreadRecord(
+            thread_id=parts.thread_id, stage=stage, started=started, updated=now, exit_status=exit_status, reason=reason
+        ),
+    )
+
+
+def _thread_to_initialise(directory: Path, thread_id: str | None) -> str:
+    """The thread to begin or continue.
+
+    Raises: SetupError: the project is initialised already.
+    """
+    project = Project.find(directory)
+    unfinished = [t for t in load_threads(project) if t.stage == "init" and t.exit_status != "Finished"]
+    if thread_id is None and unfinished:
+        return unfinished[-1].thread_id
+    if project.features_file.exists() and not any(t.thread_id == thread_id for t in unfinished):
+        raise SetupError(
+            f"{project.features_file} exists: the project is initialised already.",
+            "Run `harness run`, or choose another directory.",
+        )
+    return check_name(thread_id) if thread_id else new_thread_id()
+
+
+def _thread_to_build(project: Project, thread_id: str | None, must_exist: bool) -> ThreadRecord:
+    known = {record.thread_id: record for record in load_threads(project)}
+    if thread_id in known:
+        return known[thread_id]
+    if must_exist:
+        listed = ", ".join(known) or "none"
+        raise SetupError(f"There is no thread {thread_id!r} in {project.directory}.", f"Threads here: {listed}.")
+    if thread_id is None and (latest := latest_thread(project)):
+        return latest
+    if not project.features_file.exists():
+        raise SetupError(f"{project.directory} has no features.json.", "Run `harness init` there first.")
+    now = datetime.now(UTC)
+    name = check_name(thread_id) if thread_id else new_thread_id()
+    return ThreadRecord(thread_id=name, stage="build", started=now, updated=now)
+
+
+def _require_tools(settings: Settings, events: Events) -> None:
+    """Chromium and the sandbox, tried before anything is spent.
+
+    Raises: SetupError: with the command that mends it.
+    """
+    from harness.browser.browser import find_chromium
+    from harness.sandbox.bubblewrap import probe
+
+    find_chromium(settings.verify.chromium)
+    if settings.sandbox.mode == "off":
+        text = "UNSAFE: the sandbox is off; commands of the model run with your rights."
+        events.emit(Noticed(text=text, level="warning"))
+        return
+    enforcement = probe()
+    if not enforcement.is_enforced:
+        raise SetupError(enforcement.reason, enforcement.remedy)
+    if enforcement.warning:
+        events.emit(Noticed(text=enforcement.warning, level="warning"))
+
+
+async def _require_branch(repo: Any) -> None:
+    if await repo.branch() is None:
+        raise SetupError(
+            "HEAD is detached: proved work would have no branch to go to.", "Check out a branch: `git switch -c work`."
+        )

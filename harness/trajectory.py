@@ -1,0 +1,54 @@
+"""The trajectory: everything that happened, a JSONL file a session, on disk after every event.
+
+What happens outside of a session (planning, regress) goes to `thread.jsonl`. A session that is resumed continues its
+file. A killed process may leave a torn last line, which readers pass over.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from harness.events import RunEnded, SessionStarted, StageStarted
+
+BETWEEN_SESSIONS = ("orient", "regress", "select", "survey", "plan", "baseline")
+
+
+class Trajectory:
+    """A listener that writes. Made for one thread.
+
+    Args:
+        directory: of the thread's files; made when first written to.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._files: dict[str, IO[str]] = {}
+        self._current = "thread"
+
+    def __call__(self, event: Any) -> None:
+        """Write one event. Raises OSError when it cannot: a run without its record must not go on."""
+        if isinstance(event, SessionStarted):
+            self._current = event.session_id
+        elif isinstance(event, RunEnded) or (isinstance(event, StageStarted) and event.stage in BETWEEN_SESSIONS):
+            self._current = "thread"
+        file = self._open(self._current)
+        file.write(event.model_dump_json() + "\n")
+        file.flush()
+
+    def close(self) -> None:
+        """Put everything on the disk."""
+        for file in self._files.values():
+            os.fsync(file.fileno())
+            file.close()
+        self._files.clear()
+
+    def _open(self, name: str) -> IO[str]:
+        if name not in self._files:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            path = self._directory / f"{name}.jsonl"
+            torn = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
+            self._files[name] = path.open("a", encoding="utf-8")
+            self._files[name].write("\n" if torn else "")
+        return self._files[name]

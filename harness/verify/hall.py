@@ -1,0 +1,96 @@
+"""Where checks are replayed: a room of its own with one browser and as many running applications as are asked for.
+
+Never the room of a session, so nothing a coder left running can answer in the application's place.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.sandbox.policy import Policy, protected_in
+from harness.sandbox.processes import Room
+from harness.verify.app import serve
+from harness.verify.replay import Pages, Replayer, Site
+
+if TYPE_CHECKING:
+    from harness.browser.browser import Browser
+    from harness.events import Events
+    from harness.project import Project
+    from harness.settings import Settings
+
+
+@dataclass(frozen=True)
+class Hall:
+    """An open hall."""
+
+    room: Room
+    browser: Browser
+    replayer: Replayer
+    settings: Settings
+    scratch: Path
+    stamps_dir: Path
+
+    @asynccontextmanager
+    async def site(self, tree: Path, name: str, *, anew: bool = False) -> AsyncIterator[Site]:
+        """The application of a tree, running on data of its own, and pages to look at it.
+
+        Args:
+            tree: the project's directory in some checkout.
+            name: names its data; unique among the sites that are open.
+            anew: run `prepare` although the tree is prepared.
+
+        Raises: AppNotStarted: it does not answer; the coder mends it.
+        """
+        data_dir = self.scratch / "sites" / name
+        stamps = data_dir.with_suffix(".stamps") if anew else self.stamps_dir
+        async with serve(tree, self.room, self.settings.app, data_dir, stamps_dir=stamps) as instance:
+            pages = Pages(self.browser)
+            try:
+                yield Site(instance, pages)
+            finally:
+                await pages.close()
+
+
+@asynccontextmanager
+async def open_hall(
+    project: Project, settings: Settings, events: Events, worktree: Path, prefix: str, name: str
+) -> AsyncIterator[Hall]:
+    """Open a hall around a checkout; on leaving nothing of it runs any more and its data is gone.
+
+    Args:
+        project: whose state directory holds scratch and evidence.
+        settings: of the sandbox, the application and the replays.
+        events: told of each replay.
+        worktree: the checkout's top directory.
+        prefix: the project's directory inside it.
+        name: names scratch and journal; one hall of a name at a time.
+
+    Raises: SetupError, ShellError, BrowserError: a fault of ours, no verdict.
+    """
+    from harness.browser.browser import Browser
+
+    scratch = project.state_dir / "scratch" / f"hall-{name}"
+    policy = Policy(
+        worktree=worktree,
+        scratch=scratch,
+        data_dir=scratch / "data",
+        mode=settings.sandbox.mode,
+        subdir=prefix,
+        protected=protected_in(prefix),
+    )
+    project.rooms_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        async with Room.open(policy, settings.sandbox, project.rooms_dir / f"hall-{name}.jsonl") as room:
+            browser = await Browser.start(room, settings.verify)
+            try:
+                replayer = Replayer(settings.verify, events, project.evidence_dir)
+                yield Hall(room, browser, replayer, settings, scratch, project.state_dir / "prepared")
+            finally:
+                await browser.close()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
