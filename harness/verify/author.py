@@ -74,6 +74,7 @@ async def write_contract(
     spec_lines: str,
     elements: Mapping[str, str],
     conversation: str,
+    refused: Sequence[str] = (),
 ) -> Contract:
     """Write a feature's contract.
 
@@ -83,10 +84,12 @@ async def write_contract(
         spec_lines: the lines of the specification it covers.
         elements: the project's names for things on its pages -> what each is.
         conversation: names the conversation in events and recordings.
+        refused: expectations of an earlier contract that proved nothing, in its own words, never about the code.
 
     Raises: ModelError: no acceptable contract in three attempts; resume, or name another model for the verifier.
     Replay: asking again costs a call and may give another contract; callers keep the one they agreed.
     """
+    from langchain_core.messages import HumanMessage, SystemMessage
 
     def problems(draft: Draft) -> list[str]:
         try:
@@ -94,16 +97,10 @@ async def write_contract(
         except ValidationError as exc:
             return [error["msg"] for error in exc.errors(include_url=False)]
 
-    messages = author_messages(feature, spec_lines, elements)
+    question = _question(feature, spec_lines, elements, refused)
+    messages: list[BaseMessage] = [SystemMessage(load_prompt("verifier")), HumanMessage(question)]
     draft, _ = await model.ask("verifier", conversation, messages, Draft, attempts=AUTHOR_ATTEMPTS, check=problems)
     return draft.contract(feature.id, elements)
-
-
-def author_messages(feature: Feature, spec_lines: str, elements: Mapping[str, str]) -> list[BaseMessage]:
-    """What the author reads: rules, then the feature as data."""
-    from langchain_core.messages import HumanMessage, SystemMessage
-
-    return [SystemMessage(load_prompt("verifier")), HumanMessage(_question(feature, spec_lines, elements))]
 
 
 def _question(feature: Feature, spec_lines: str, elements: Mapping[str, str]) -> str:

@@ -78,3 +78,9 @@ async def test_an_author_that_never_mends_its_contract_is_given_up():
     with ScriptedModel([call("submit", without(0))] * 3) as script, pytest.raises(ModelError, match="navigate"):
         await write(script)
     assert len(script.requests) == 3
+
+
+async def test_a_contract_that_proved_too_little_is_written_again_with_what_was_refused():
+    with ScriptedModel([call("submit", GOOD)]) as script:
+        await write(script, refused=["expect the page's title to be 'To-do'"])
+    assert "| expect the page's title to be 'To-do'" in script.requests[0].last
