@@ -69,12 +69,7 @@ def _lean(item: dict[str, Any]) -> dict[str, Any]:
 
 
 async def write_contract(
-    model: Model,
-    feature: Feature,
-    spec_lines: str,
-    elements: Mapping[str, str],
-    conversation: str,
-    refused: Sequence[str] = (),
+    model: Model, feature: Feature, spec_lines: str, elements: Mapping[str, str], conversation: str
 ) -> Contract:
     """Write a feature's contract.
 
@@ -84,11 +79,41 @@ async def write_contract(
         spec_lines: the lines of the specification it covers.
         elements: the project's names for things on its pages -> what each is.
         conversation: names the conversation in events and recordings.
-        refused: expectations of an earlier contract that proved nothing, in its own words, never about the code.
 
     Raises: ModelError: no acceptable contract in three attempts; resume, or name another model for the verifier.
     Replay: asking again costs a call and may give another contract; callers keep the one they agreed.
     """
+    question = _question(feature, spec_lines, elements)
+    return await _write(model, feature, spec_lines, elements, conversation, question)
+
+
+async def revise_contract(
+    model: Model,
+    feature: Feature,
+    spec_lines: str,
+    elements: Mapping[str, str],
+    conversation: str,
+    earlier: Contract,
+    problems: Sequence[str],
+) -> Contract:
+    """Write a contract again that proved too little; otherwise as `write_contract`.
+
+    Args:
+        model: as there.
+        feature: as there.
+        spec_lines: as there.
+        elements: as there.
+        conversation: another than the earlier contract's.
+        earlier: the contract it takes the place of.
+        problems: in words about the contract alone, never about the code: "item 4: nothing makes this fail".
+    """
+    question = f"{_question(feature, spec_lines, elements)}\n\n{_again(earlier, problems)}"
+    return await _write(model, feature, spec_lines, elements, conversation, question)
+
+
+async def _write(
+    model: Model, feature: Feature, spec_lines: str, elements: Mapping[str, str], conversation: str, question: str
+) -> Contract:
     from langchain_core.messages import HumanMessage, SystemMessage
 
     def problems(draft: Draft) -> list[str]:
@@ -97,10 +122,16 @@ async def write_contract(
         except ValidationError as exc:
             return [error["msg"] for error in exc.errors(include_url=False)]
 
-    question = _question(feature, spec_lines, elements, refused)
     messages: list[BaseMessage] = [SystemMessage(load_prompt("verifier")), HumanMessage(question)]
     draft, _ = await model.ask("verifier", conversation, messages, Draft, attempts=AUTHOR_ATTEMPTS, check=problems)
     return draft.contract(feature.id, elements)
+
+
+def _again(earlier: Contract, problems: Sequence[str]) -> str:
+    draft = earlier.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"version", "feature_id"})
+    parts = ["An earlier contract was:", fence(draft, "the earlier contract")]
+    parts += ["Write the whole contract again, without these faults:", fence("\n".join(problems), "faults")]
+    return "\n\n".join(parts)
 
 
 def _question(feature: Feature, spec_lines: str, elements: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from harness.events import Events
 from harness.features import Feature
 from harness.model import Model
 from harness.settings import ModelSettings
-from harness.verify.author import write_contract
+from harness.verify.author import revise_contract, write_contract
 from harness.verify.check import Contract
 from tests.scripted import ScriptedModel, call
 
@@ -80,7 +80,13 @@ async def test_an_author_that_never_mends_its_contract_is_given_up():
     assert len(script.requests) == 3
 
 
-async def test_a_contract_that_proved_too_little_is_written_again_with_what_was_refused():
+async def test_a_contract_that_proved_too_little_goes_back_with_its_faults():
+    earlier = Contract.model_validate({"feature_id": "F001", **without(1)})
     with ScriptedModel([call("submit", GOOD)]) as script:
-        await write(script, refused=["expect the page's title to be 'To-do'"])
-    assert "| expect the page's title to be 'To-do'" in script.requests[0].last
+        model = Model(ModelSettings(name="scripted", base_url=script.base_url), Events())
+        faults = ["item 4: nothing makes this expectation fail"]
+        contract = await revise_contract(model, FEATURE, "", {}, "c/F001/2", earlier, faults)
+        await model.aclose()
+    assert "| item 4: nothing makes this expectation fail" in script.requests[0].last
+    assert '"act":"press"' in script.requests[0].last
+    assert len(contract.items) == 5
