@@ -24,12 +24,31 @@ _SEEING = re.compile(
     r"|still|now)\b",
     re.IGNORECASE,
 )
+_PLAINLY = re.compile(
+    r"\b(see|sees|verif(?:y|ies)|checks|check (?:that|whether|if|for)|confirms?|ensures?|expects?|asserts?|observes?"
+    r"|notices?|shows|is shown|are shown|displays|displayed|appears?|disappears?|vanish(?:es)?|visible|gone|remains?"
+    r"|no longer|still)\b",
+    re.IGNORECASE,
+)
+_ACTING = re.compile(
+    r"(?:then |and |now )?(add|check|choose|clear|click|complete|create|delete|double|drag|edit|enter|fill|focus|given"
+    r"|go|hover|load|log|make|mark|move|navigate|open|pick|press|refresh|reload|remove|resize|restart|right|save|scroll"
+    r"|search|select|set|sign|start|submit|tap|tick|toggle|try|type|uncheck|untick|upload|use|visit|wait|when|with"
+    r"|write)\b",
+    re.IGNORECASE,
+)
 _ENGLISH = re.compile(r"\b(the|and|to|of|with|that|it)\b", re.IGNORECASE)
 
 
 def sees(step: str) -> bool:
     """Whether a step says that something is to be seen; words in quotation marks are the page's, not the step's."""
     return bool(_SEEING.search(_QUOTED.sub(" ", step)))
+
+
+def must_be_seen(step: str) -> bool:
+    """Whether a step asks for an expectation: it says so plainly, or it tells how things are instead of what to do."""
+    own = _QUOTED.sub(" ", step).strip()
+    return bool(_PLAINLY.search(own)) or (sees(step) and not _ACTING.match(own))
 
 
 def plan_problems(features: Sequence[Feature]) -> list[str]:

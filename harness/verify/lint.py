@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from harness.features import Feature
-from harness.plan_rules import sees
+from harness.plan_rules import must_be_seen
 from harness.verify.check import Act, Contract, Expectation, Item
 
 _TYPES = ("fill", "type", "select", "upload")
@@ -63,7 +63,7 @@ def _wrong_steps(contract: Contract, feature: Feature) -> Iterator[str]:
     expected = {item.step for _, item in contract.expectations()}
     reloaded = {i.step for i in contract.items if isinstance(i, Act) and i.act in ("reload", "navigate", "restart")}
     for number, step in enumerate(feature.steps, 1):
-        if sees(step) and number not in expected:
+        if must_be_seen(step) and number not in expected:
             yield f"step {number} says what is seen ({step!r}) but no expectation has step {number}."
         if _RELOADS.search(step) and number not in reloaded:
             yield f"step {number} loads the page again ({step!r}) but has no reload act."

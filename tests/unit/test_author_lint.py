@@ -7,6 +7,7 @@ from harness.verify.author import Draft
 from harness.verify.check import Contract, Locator
 from harness.verify.fit import is_last_resort, locator_problems
 from harness.verify.lint import lint_contract
+from tests.apps import todo_app
 
 FEATURE = Feature(
     id="F001",
@@ -141,3 +142,10 @@ def test_a_draft_names_the_item_and_the_kind_that_is_wrong():
     with pytest.raises(ValueError, match=r"items\.2\.expect\.expect\n") as caught:
         Draft.model_validate({"items": [*GOOD[:2], {"step": 1, "expect": "shiny"}]})
     assert "items.2.act" not in str(caught.value)
+
+
+@pytest.mark.parametrize("feature_id", list(todo_app.STEPS))
+def test_contracts_written_by_hand_have_no_problems(feature_id):
+    steps = tuple(todo_app.STEPS[feature_id])
+    feature = Feature(id=feature_id, description="To-dos", steps=steps)
+    assert lint_contract(todo_app.contract(feature_id), feature) == []

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.features import Feature
-from harness.plan_rules import dependency_cycle, near_duplicates, plan_problems, sees
+from harness.plan_rules import dependency_cycle, must_be_seen, near_duplicates, plan_problems, sees
 
 
 def feature(feature_id: str, description: str = "Do it", *steps: str, **fields: object) -> Feature:
@@ -24,6 +24,23 @@ def feature(feature_id: str, description: str = "Do it", *steps: str, **fields: 
 )
 def test_a_step_sees_when_its_own_words_say_so(step, expected):
     assert sees(step) is expected
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ("Verify that the item is in the list", True),
+        ("It is checked and struck through", True),
+        ("Reload; the item is still there", True),
+        ("Add 'Rent' and check that it appears", True),
+        ("Check its box", False),
+        ("Click the item that is done", False),
+        ("Open the page of lists", False),
+        ("Click 'Show all'", False),
+    ],
+)
+def test_a_step_asks_for_an_expectation_when_it_tells_how_things_are(step, expected):
+    assert must_be_seen(step) is expected
 
 
 def test_a_feature_nobody_could_see_is_refused_at_plan_time():
