@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from harness.sandbox.output import Output
 
 GRACE_SECONDS = 1.0
 """Between asking a tree to end and ending it."""
+ASK_AGAIN_SECONDS = 0.1
 DRAIN_SECONDS = 1.0
 """How long output is read after the tree ended; only somebody who left the tree could hold the pipe."""
 
@@ -77,9 +79,8 @@ class Child:
         """Ask the tree to end, then end it."""
         if self.process.returncode is None:
             self.killed_for = self.killed_for or reason
-            self._ask()
-            if not await self.wait(GRACE_SECONDS):
-                self.kill(reason)
+            await self._ask()
+            self.kill(reason)
         await self.wait()
 
     def kill(self, reason: str) -> None:
@@ -97,9 +98,17 @@ class Child:
         below = set(tree.descendants([self.process.pid])[self.process.pid])
         return below if self._sandboxed else below | set(tree.marked(self.mark))
 
-    def _ask(self) -> None:
+    async def _ask(self) -> None:
+        """TERM to each process once, also to those that come up meanwhile; returns when all are gone or time is up."""
         # bubblewrap's own outer process must live on: it would take the tree with it before anyone could tidy up
-        tree.end(self.pids() - ({self.process.pid} if self._sandboxed else set()), signal.SIGTERM)
+        asked = {self.process.pid} if self._sandboxed else set()
+        end = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < end:
+            fresh = self.pids() - asked
+            tree.end(fresh, signal.SIGTERM)
+            asked |= fresh
+            if await self.wait(ASK_AGAIN_SECONDS):
+                return
 
     async def _see_out(self) -> None:
         await self.process.wait()

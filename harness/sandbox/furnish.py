@@ -24,6 +24,7 @@ def furnish(policy: Policy, journal: Journal) -> list[Path]:
         raise SetupError(f"{policy.working_dir} is not a directory.", "Restore it or start from a fresh checkout.")
     for root in policy.roots().values():
         root.mkdir(parents=True, exist_ok=True)
+    policy.empty_file.write_bytes(b"")
     if policy.outputs_dir:
         policy.outputs_dir.mkdir(parents=True, exist_ok=True)
     return _stand_ins(policy, journal) if policy.mode == "project" else []

@@ -69,7 +69,7 @@ def project(policy: Policy, *, writable: bool) -> Iterator[str]:
     if policy.git_dir:
         yield from ("--ro-bind", str(policy.git_dir), str(policy.git_dir))
         # addresses of remotes may carry passwords
-        yield from ("--ro-bind", os.devnull, str(policy.git_dir / "config"))
+        yield from ("--ro-bind", str(policy.empty_file), str(policy.git_dir / "config"))
 
 
 def _parents(names: Sequence[str]) -> list[str]:

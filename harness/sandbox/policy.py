@@ -103,6 +103,11 @@ class Policy:
         return str(path)
 
     @property
+    def empty_file(self) -> Path:
+        """Mounted over what must not be read; beside the home, where code of the project cannot write."""
+        return self.scratch / "empty"
+
+    @property
     def working_dir(self) -> Path:
         """Where commands start, on the host."""
         return self.worktree / self.subdir

@@ -107,12 +107,15 @@ class _Bench:
 
     async def _finish(self, asked: RunCommand) -> str:
         kept = self._next_file()
+        growing = kept.with_name(f".{kept.name}")  # hidden, or a search of all outputs would find itself
         result = await self._room.run(
-            asked.command, timeout_seconds=asked.timeout_seconds, env=self._env, output_file=kept
+            asked.command, timeout_seconds=asked.timeout_seconds, env=self._env, output_file=growing
         )
         text = "\n".join([_outcome(result), shown(result.output, self._path(kept), result.dropped_bytes)])
-        if LEFT_OUT not in text:
-            kept.unlink(missing_ok=True)
+        if LEFT_OUT in text:
+            growing.replace(kept)
+        else:
+            growing.unlink(missing_ok=True)
         return text
 
     async def _start(self, asked: RunCommand) -> str:
