@@ -14,7 +14,6 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import RepoError
 from harness.git import NO_PROGRAMS, Answer, Git
 
 _UNDER_WAY = {
@@ -149,7 +148,7 @@ def _equals(path: Path, mode: str, sha: str) -> bool:
     try:
         found = path.lstat().st_mode
         content = os.fsencode(path.readlink()) if stat.S_ISLNK(found) else path.read_bytes()
-    except (OSError, RepoError):
+    except OSError:
         return False
     actual = "120000" if stat.S_ISLNK(found) else "100755" if found & 0o100 else "100644"
     kind = hashlib.sha1 if len(sha) == 40 else hashlib.sha256
