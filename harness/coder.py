@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from harness.journal import Journal
 from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
-from harness.session import Session
+from harness.session import Session, has_begun
 from harness.tools.browser import browser_tools
 from harness.tools.files import file_tools
 from harness.tools.memory import memory_tools
@@ -30,12 +30,16 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def coder_session(
-    parts: Parts, tree: Worktree, session_id: str, feature_id: str, role: str
+    parts: Parts, tree: Worktree, session_id: str, feature_id: str, role: str, base_sha: str
 ) -> AsyncIterator[Session]:
     """Open a session's room and hand out the session; on leaving, everything that ran in it has ended.
 
+    A session that has not begun begins on the tree of `base_sha`; one that has finds the tree as it left it.
+
     Raises: SetupError, ShellError: the sandbox cannot be had.
     """
+    if not await has_begun(parts, session_id):
+        await tree.reset(base_sha)  # before the room opens: its stand-ins lie in the tree
     scratch = scratch_dir(parts, session_id)
     policy = room_policy(parts, tree, scratch)
     async with Room.open(policy, parts.settings.sandbox, parts.project.rooms_dir / f"{session_id}.jsonl") as room:

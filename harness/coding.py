@@ -12,7 +12,6 @@ out of the graph at a safe point; the checkpoint before that node is where the n
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict
@@ -21,7 +20,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
 from harness.brief import render_brief, render_evidence
-from harness.coder import coder_session
+from harness.coder import clear_scratch, coder_session
 from harness.commits import make_trailers
 from harness.errors import FeaturesOpen, Finished, RepoError
 from harness.events import Committed, ContractWritten, Noticed, SessionStarted, StageStarted, StateChanged
@@ -31,6 +30,7 @@ from harness.memory.record import make_record
 from harness.progress import Outcome, SessionEntry
 from harness.project import write_atomic
 from harness.prompts import load_prompt
+from harness.session import forget
 from harness.tools.memory import quote
 from harness.verify.author import contract_words, revise_contract, write_contract
 from harness.verify.check import Contract
@@ -151,9 +151,7 @@ class Coding:
         session_id = state["session_id"]
         self._stage("session", session_id, feature.id)
         tree = await self.ledger.tree()
-        async with coder_session(self.parts, tree, session_id, feature.id, "coder") as session:
-            if not await session.exists():
-                await tree.reset(state["base_sha"])
+        async with coder_session(self.parts, tree, session_id, feature.id, "coder", state["base_sha"]) as session:
             message = await self._message(state, feature)
             self.parts.events.emit(
                 SessionStarted(session_id=session_id, feature_id=feature.id, attempt=state["attempt"], brief=message)
@@ -235,7 +233,8 @@ class Coding:
         if passed and state["attempt"] and state["summary"]:
             records.append(make_record(self.ledger.name, "knowledge", f"What mended it: {state['summary']}", **about))
         await self.parts.memory.remember(records)
-        await self.parts.checkpointer.adelete_thread(f"{self.parts.thread_id}/{session_id}")
+        await forget(self.parts, session_id)
+        clear_scratch(self.parts, session_id)
         if state.get("only"):
             _end(features)
         return Command(goto="orient", update={"session_id": ""})

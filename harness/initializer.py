@@ -25,6 +25,7 @@ from harness.memory.ingest import HistoryEntry, history_records, plan_records, s
 from harness.planning import Plan, is_vague, next_batch, write_specification
 from harness.project import write_atomic
 from harness.prompts import fence, load_prompt
+from harness.session import forget
 from harness.specification import Specification
 from harness.verify.verdict import prove_start
 
@@ -112,9 +113,7 @@ class Initializer:
         self._stage("scaffold", state.get("reason", "").split("\n")[0])
         tree = await self.ledger.tree()
         message = self._not_started(state) if attempt else self._scaffold_brief()
-        async with coder_session(self.parts, tree, SESSION, DESK, "initializer") as session:
-            if not await session.exists():
-                await tree.reset(await tree.head())
+        async with coder_session(self.parts, tree, SESSION, DESK, "initializer", await tree.head()) as session:
             self.parts.events.emit(SessionStarted(session_id=SESSION, feature_id=DESK, attempt=attempt, brief=message))
             await session.run(load_prompt("scaffold"), message, attempt)
         return Command(goto="prove")
@@ -147,7 +146,7 @@ class Initializer:
         sha = await self.ledger.commit(subject, body, trailers, plan.features, None)
         self.parts.events.emit(Committed(feature_id="", commit_sha=sha, subject=subject))
         await self._remember(plan)
-        await self.parts.checkpointer.adelete_thread(f"{self.parts.thread_id}/{SESSION}")
+        await forget(self.parts, SESSION)
         return Command(goto="__end__")
 
     async def _remember(self, plan: Plan) -> None:

@@ -43,13 +43,9 @@ class Ledger:
         return self._parts.project.state_dir.name
 
     async def tree(self) -> Worktree:
-        """The thread's worktree, opened and repaired when first asked for.
-
-        Raises: RepoError: the repository has no commit to begin from.
-        """
+        """The thread's worktree, opened and repaired when first asked for."""
         if self._tree is None:
-            start = await self._parts.repo.head()
-            self._tree = await self._parts.repo.open_worktree(self._parts.worktree_path, self._parts.branch, start)
+            self._tree = await self._parts.repo.open_worktree(self._parts.worktree_path, self._parts.branch)
             for repair in self._tree.repairs:
                 self._parts.events.emit(Noticed(text=repair, level="warning"))
         return self._tree

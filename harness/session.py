@@ -102,16 +102,12 @@ class Session:
         self._journal = journal
         self._tools = {tool.name: tool for tool in (*tools, _FINISH)}
         self._schemas = [tool.schema() for tool in self._tools.values()]
-        self.conversation = f"{parts.thread_id}/{session_id}"
+        self.conversation = conversation_of(parts, session_id)
         self._graph = self._build()
         self._config: RunnableConfig = {
             "configurable": {"thread_id": self.conversation, "checkpoint_ns": ""},
             "recursion_limit": _RECURSION,
         }
-
-    async def exists(self) -> bool:
-        """Whether the session has begun, in this process or one before it."""
-        return (await self._graph.aget_state(self._config)).created_at is not None
 
     async def run(self, system: str, message: str, attempt: int) -> SessionOutcome:
         """Work until the attempt ends.
@@ -132,10 +128,6 @@ class Session:
             given = None if begun else self._input(state.values, system, message, attempt)
             await self._graph.ainvoke(given, self._config, durability="sync")
         return _outcome((await self._graph.aget_state(self._config)).values)
-
-    async def forget(self) -> None:
-        """Delete the checkpoint thread; its trajectory is on disk."""
-        await self._parts.checkpointer.adelete_thread(self.conversation)
 
     def _build(self) -> Any:
         graph = StateGraph(_State)
@@ -238,6 +230,22 @@ class Session:
                 await tool.call(_validate(tool, call["args"]))
             except (ToolRetry, ToolFailed):
                 continue  # the model finds out when it looks
+
+
+def conversation_of(parts: Parts, session_id: str) -> str:
+    """The name of a session's checkpoint thread and of its conversation with the model."""
+    return f"{parts.thread_id}/{session_id}"
+
+
+async def has_begun(parts: Parts, session_id: str) -> bool:
+    """Whether a session has a checkpoint, from this process or one before it."""
+    where: RunnableConfig = {"configurable": {"thread_id": conversation_of(parts, session_id), "checkpoint_ns": ""}}
+    return await parts.checkpointer.aget_tuple(where) is not None
+
+
+async def forget(parts: Parts, session_id: str) -> None:
+    """Delete a session's checkpoint thread; its trajectory is on disk."""
+    await parts.checkpointer.adelete_thread(conversation_of(parts, session_id))
 
 
 def condense(messages: Sequence[AnyMessage], before: int) -> list[BaseMessage]:
