@@ -46,6 +46,8 @@ class Instance:
         self._seed = seed
         self._process: Process | None = None
         self._is_fresh = False
+        self._others: set[int] | None = None
+        """Ports somebody listened on before it was first started."""
 
     @property
     def base_url(self) -> str:
@@ -116,7 +118,8 @@ class Instance:
         return True
 
     async def _start(self) -> None:
-        before = await self._listening()
+        if self._others is None:
+            self._others = await self._listening()
         started = time.monotonic()
         name = f"app-{self._ports[0]}"
         process = await self._room.start(self._app.serve, env=self._env, name=name, policy=self._policy)
@@ -125,11 +128,11 @@ class Instance:
         ready = await self._room.http_ready(url, self._app.start_seconds, process)
         if ready.is_ready:
             return
-        reason = await self._why_not(process, ready.reason, before, time.monotonic() - started)
+        reason = await self._why_not(process, ready.reason, time.monotonic() - started)
         await self.stop()
         raise AppNotStarted(reason, process.output())
 
-    async def _why_not(self, process: Process, reason: str, before: set[int], seconds: float) -> str:
+    async def _why_not(self, process: Process, reason: str, seconds: float) -> str:
         said = f"`{self._app.serve}`"
         if not process.running:
             limit = f" ({process.killed_for})" if process.killed_for else ""
@@ -139,7 +142,7 @@ class Instance:
             )
         waited = f"after {seconds:.0f} s"
         port = self._ports[0]
-        others = sorted(await self._listening() - before)
+        others = sorted(await self._listening() - (self._others or set()))
         if port in others:
             return f"{said} listens on its port ($PORT) but does not answer {self._app.ready_path} {waited}: {reason}."
         if others:

@@ -38,6 +38,7 @@ VARIANTS = {
     "never struck through": Variant("style.css", "text-decoration: line-through", "", {"complete": 3}),
     "delete deletes nothing": Variant("app.js", "other !== todo", "true", {"delete": 3}),
     "blank is added": Variant("app.js", "if (text) ", "", {"add": 5}),
+    "asks first": Variant("app.js", '"click", () => change', '"click", () => confirm("Delete it?") && change', {}),
     "rendered late": Variant("app.js", "  save();\n  render();", "  save();\n  setTimeout(render, 700);", {}),
 }
 

@@ -155,6 +155,14 @@ async def test_a_feature_that_is_there_already_is_noticed(house: House, replayer
     assert proof.counts()["perturbed"] == 3
 
 
+async def test_what_only_an_act_brings_about_is_moved_by_a_frozen_page(house: House, replayer: Replayer) -> None:
+    contract = todo_app.contract("delete").model_dump(by_alias=True)
+    items = [*contract["items"][:5], {"step": 2, "expect": "dialog", "value": "Delete it?"}]
+    check = Check.model_validate({"contract": {**contract, "items": items}})
+    proof = await prove(replayer, check, todo_app.ELEMENTS, None, await house.site("asks first"))
+    assert [item.by for item in proof.items] == ["hide", "freeze handlers"]
+
+
 async def test_a_hidden_that_looks_in_the_wrong_place_is_not_proved(house: House, replayer: Replayer) -> None:
     wrong = Check(contract=todo_app.contract("delete"), bindings={"milk": Locator(css="#nowhere")})
     items = tuple(item for item in wrong.contract.items if getattr(item, "expect", "") != "visible")

@@ -44,7 +44,7 @@ Page shows:
 - heading "To-do"
 Server log (end):
 GET / 200\
-""")
+""")  # noqa: E501 - as the coder sees it
 
 
 def test_a_failed_act_says_what_could_not_be_done() -> None:
