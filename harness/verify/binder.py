@@ -79,7 +79,7 @@ class Binder:
         answer, self._said = await self.model.ask(
             "verifier", self.conversation, self._said, Found, attempts=BINDER_ATTEMPTS, check=_checker(moment)
         )
-        return answer.found
+        return {name: answer.found[name] for name in (*moment.needed, *moment.others) if name in answer.found}
 
     def _task(self) -> str:
         names = "\n".join(f"{name}: {what}" for name, what in self.contract.targets.items())
@@ -99,13 +99,12 @@ def _ask(moment: Moment) -> str:
 
 
 def _checker(moment: Moment) -> Callable[[Found], list[str]]:
-    asked = {*moment.needed, *moment.others}
+    """Names that were not asked for are passed over; a misspelt one leaves the needed name unanswered."""
 
     def problems(answer: Found) -> list[str]:
-        unknown = [name for name in answer.found if name not in asked]
         silent = [name for name in moment.needed if name not in answer.found and name not in answer.absent]
-        return [f"found: {name!r} was not asked for; use the names exactly as given." for name in unknown] + [
-            f"{name!r} is needed now: give its locator in found, or name it in absent." for name in silent
-        ]
+        given = [name for name in answer.found if name not in moment.needed and name not in moment.others]
+        hint = f" You gave {', '.join(map(repr, given))}; use the names exactly as asked." if given else ""
+        return [f"{name!r} is needed now: give its locator in found, or name it in absent.{hint}" for name in silent]
 
     return problems

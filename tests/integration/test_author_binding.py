@@ -143,6 +143,20 @@ async def test_a_locator_that_matches_several_is_told_so_and_mended(tmp_path):
     assert binding.problems == ()
 
 
+async def test_a_misspelt_name_is_asked_for_again_and_a_spare_one_passed_over(tmp_path):
+    def careless(request: Request) -> dict[str, Any]:
+        if request.turn == 0:
+            return answer({"the left": ELEMENTS["left"]}, [])
+        return answer({"left": ELEMENTS["left"], "milk": Locator(css="body")}, [])
+
+    known = {name: locator for name, locator in ELEMENTS.items() if name != "left"}
+    async with playing(tmp_path) as player:
+        binding, requests = await bound(player, careless, "delete", known)
+    assert "use the names exactly as asked" in str(requests[1].messages[-1])
+    assert binding.bindings == {"left": ELEMENTS["left"]}
+    assert binding.calls == 2
+
+
 async def test_an_old_name_that_matches_nothing_any_more_is_bound_anew(tmp_path):
     moved = ELEMENTS | {"add": Locator(role="button", name="Create"), "milk": Locator(test_id="milk")}
     async with playing(tmp_path) as player:
