@@ -117,8 +117,11 @@ def _load(name: str) -> _Loaded:
 
 def _load_first(name: str) -> _Loaded:
     _silence()
+    import torch
     from sentence_transformers import SentenceTransformer
 
+    # A query is one short text; a second thread spins beside the builds and browsers it shares the cores with.
+    torch.set_num_threads(1)
     for model_id, path in _places(name):
         model = SentenceTransformer(path, device="cpu", local_files_only=Path(path).is_dir())
         dim = len(model.encode("warm up", show_progress_bar=False))

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCH = 500
+FLUSH = 200
+"""Lite reads unflushed rows one by one in Python at every search; sealed ones it searches by index."""
 BM25_SINCE = (2, 5)
 """Older servers accept a BM25 schema and crash when it is loaded. Source: measured on 2.3.5."""
 
@@ -42,6 +44,7 @@ class MilvusIndex:
         self._records = records
         self._model = model_id
         self._dim = dim
+        self._unflushed = 0
         self._has_words = self.version >= BM25_SINCE
         self._alias = collection_name(records.store_id, model_id, dim)
         self._mark = f"{hashlib.sha256(uri.encode()).hexdigest()[:12]} {self._alias}"
@@ -123,6 +126,10 @@ class MilvusIndex:
             self._records.set_indexed_seq(self._mark, after)
             if progress:
                 progress(done, max(total, done))
+        self._unflushed += done
+        if self._unflushed >= FLUSH:
+            self._client.flush(collection)
+            self._unflushed = 0
         return done
 
     def _apply(self, collection: str, changes: Sequence[Change]) -> None:
