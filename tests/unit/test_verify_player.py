@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import pytest
 from fakes.pages import FakeBrowser, FakeInstance, FakePage, View
 
+from harness.errors import BrowserError
 from harness.events import CheckReplayed, Events
 from harness.settings import VerifySettings
+from harness.verify.app import AppNotStarted
 from harness.verify.check import Check, Contract, Locator
 from harness.verify.pages import Pages, Site
 from harness.verify.player import Player, ReplayResult
+from harness.verify.regress import regress
 from harness.verify.replay import Replayer
 
 SETTINGS = VerifySettings(wait_seconds=0.3, hold_seconds=0.12)
@@ -144,3 +149,58 @@ async def test_what_passes_once_only_does_not_pass() -> None:
     assert not result.passed
     assert result.reason.startswith("It passed once, then not again.\nStep 2")
     assert [event.passed for event in told] == [True, False]
+
+
+@asynccontextmanager
+async def opened(site: Site) -> AsyncIterator[Site]:
+    yield site
+
+
+async def test_what_fails_among_others_and_passes_alone_is_flaky_and_blocks_nothing() -> None:
+    def later(page: FakePage, text: str) -> Sequence[str]:
+        return [text] if text == "dog" or page.resets > 2 else []
+
+    checks = {
+        name: Check(contract=contract(see(name)), bindings={each: Locator(text=each) for each in NAMES})
+        for name in ("milk", "dog")
+    }
+    site, _, _ = site_of(later)
+    replayer = Replayer(VerifySettings(wait_seconds=0.1, hold_seconds=0.05, workers=1), Events())
+    results = await regress(replayer, checks, {}, lambda number: opened(site))
+    assert [(result.feature_id, result.passed, result.flaky) for result in results] == [
+        ("milk", True, True),
+        ("dog", True, False),
+    ]
+    assert results[0].reason.startswith("Step 2")
+
+
+async def test_when_the_time_is_over_what_has_begun_is_told_and_the_rest_is_left_out() -> None:
+    site, _, _ = site_of(shown(*NAMES))
+    bindings = {each: Locator(text=each) for each in NAMES}
+    checks = {f"F{number}": Check(contract=contract(see("milk")), bindings=bindings) for number in range(50)}
+    replayer = Replayer(VerifySettings(hold_seconds=0.1, workers=1), Events())
+    results = await regress(replayer, checks, {}, lambda number: opened(site), seconds=0.3)
+    assert 0 < len(results) < 50
+
+
+async def test_a_fault_of_the_browser_is_raised_as_it_is() -> None:
+    def broken(page: FakePage, text: str) -> Sequence[str]:
+        raise BrowserError("Chromium ended")
+
+    site, _, _ = site_of(broken)
+    checks = {"F1": Check(contract=contract(see("milk")), bindings={"milk": Locator(text="milk")})}
+    with pytest.raises(BrowserError, match="Chromium ended"):
+        await regress(Replayer(SETTINGS, Events()), checks, {}, lambda number: opened(site))
+
+
+async def test_an_application_that_does_not_come_up_is_a_failed_replay() -> None:
+    class Down(FakeInstance):
+        async def reset(self) -> None:
+            raise AppNotStarted("`./init.sh serve` ended with exit code 1", "cannot import app")
+
+    site, _, _ = site_of(shown("milk"))
+    check = Check(contract=contract(see("milk")), bindings={"milk": Locator(text="milk")})
+    down = Site(cast(Any, Down()), site.pages)
+    result = await Replayer(SETTINGS, Events()).replay(check, {}, down, purpose="verify")
+    assert not result.passed
+    assert "cannot import app" in result.reason
