@@ -157,6 +157,14 @@ def init_repository(directory: Path) -> None:
         raise SetupError(f"No git repository could be made in {directory}: {_cut(err)}", "Make it writable.")
 
 
+def write_identity(git_dir: Path, name: str, address: str) -> None:
+    """Tell one repository who commits, where the person's own configuration does not."""
+    for key, value in (("user.name", name), ("user.email", address)):
+        code, _, err = _call([f"--git-dir={git_dir}", "config", key, value], _ENVIRONMENT, b"")
+        if code != 0:
+            raise SetupError(f"The author could not be set in {git_dir}: {_cut(err)}", "Make it writable.")
+
+
 def refuse_foreign_environment() -> None:
     """Refuse variables that would send our commands to another repository.
 

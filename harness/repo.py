@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.commits import Commit, find_commit, from_root, read_log
 from harness.errors import RepoError, SetupError
 from harness.fast_forward import FastForward, fast_forward
-from harness.git import Git, find_identity, init_repository, refuse_foreign_environment
+from harness.git import Git, find_identity, init_repository, refuse_foreign_environment, write_identity
 from harness.lock import ProjectLock
 from harness.project import find_git
 from harness.stale_locks import remove_stale_locks
@@ -46,13 +46,23 @@ class Repo:
         return cls(git, "" if prefix == "." else prefix)
 
     @classmethod
-    def create(cls, project_dir: Path) -> Repo:
-        """Open the repository around a project, made first where there is none."""
+    def create(cls, project_dir: Path, identity: tuple[str, str] | None = None) -> Repo:
+        """Open the repository around a project, made first where there is none.
+
+        Args:
+            identity: name and address for a repository of its own at just this place, where git knows nobody; None:
+                the enclosing repository will do, and so will an author that is missing.
+        """
         refuse_foreign_environment()
         directory = Path(os.path.realpath(project_dir))
-        if find_git(directory) is None:
+        found = find_git(directory)
+        if found is None or (identity and found.root != directory):
             init_repository(directory)
-        return cls.open(directory)
+        repo = cls.open(directory)
+        if identity and not repo.git.identity:
+            write_identity(repo.git.git_dir, *identity)
+            repo = cls.open(directory)
+        return repo
 
     def require_identity(self) -> None:
         """Refuse early when git does not know who commits.

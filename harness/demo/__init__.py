@@ -1,0 +1,97 @@
+"""`harness demo`: a small application built before the reader's eyes, with a recorded model and no key.
+
+Everything but the model's words is real: sandbox, browser, git, memory, checkpoints. The words were answered by
+somebody who saw the requests alone; where the machinery now asks something else than it did then, the run stops and
+names the difference instead of going on by guess.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import SetupError
+from harness.events import Noticed
+
+if TYPE_CHECKING:
+    from harness.events import Events
+    from harness.runtime import Ended, Stop
+
+HERE = Path(__file__).parent
+SPEC = HERE / "spec.md"
+RECORDING = HERE / "recording.jsonl"
+THREAD = "demo"
+"""The recording's conversations are named after the thread."""
+DIRECTORY = "harness-demo"
+IDENTITY = ("Harness demo", "demo@localhost")
+
+
+async def run_demo(directory: Path | None, events: Events, stop: Stop) -> Ended:
+    """Build the demo, or go on where it was.
+
+    Args:
+        directory: None: `harness-demo` below the current directory.
+        events: told of everything.
+        stop: the person's wish to stop.
+
+    Raises: SetupError: the recording is missing, or the directory holds something else.
+    """
+    from harness.recording import RecordingServer
+    from harness.runtime import build, initialise
+
+    place = await asyncio.to_thread(_prepare, directory or Path.cwd() / DIRECTORY)
+    with RecordingServer(RECORDING) as server:
+        flags: dict[str, Any] = {"model": {"name": "recorded", "base_url": server.base_url, "roles": {}}}
+        flags |= _sandbox(events)
+        events.emit(Noticed(text=f"The demo is built in {place}, by a recorded model; all else is real."))
+        if not _is_initialised(place):
+            text = SPEC.read_text(encoding="utf-8")
+            begun = await initialise(
+                place, text, thread_id=THREAD, wanted=0, accept=None, flags=flags, events=events, stop=stop
+            )
+            if begun.exit_code:
+                return begun
+        return await build(place, thread_id=THREAD, must_exist=True, flags=flags, events=events, stop=stop)
+
+
+def _prepare(directory: Path) -> Path:
+    """A repository whose commits have an author, on a machine where git may not know one."""
+    from harness.project import find_git
+    from harness.repo import Repo
+
+    if not RECORDING.exists():
+        raise SetupError("The demo's recording is missing.", "Run it from a clone of the repository: `./init.sh demo`.")
+    directory.mkdir(parents=True, exist_ok=True)
+    place = directory.resolve()
+    if any(place.iterdir()) and not _is_ours(place):
+        raise SetupError(f"{place} is not empty.", "Name another directory: `harness demo DIR`.")
+    if find_git(place) is None or not (place / ".git").exists():
+        Repo.create(place, identity=IDENTITY)
+    return place
+
+
+def _is_ours(place: Path) -> bool:
+    from harness.project import Project
+    from harness.threads import load_threads
+
+    return any(thread.thread_id == THREAD for thread in load_threads(Project.find(place)))
+
+
+def _is_initialised(place: Path) -> bool:
+    from harness.project import Project
+    from harness.threads import load_threads
+
+    threads = {thread.thread_id: thread for thread in load_threads(Project.find(place))}
+    return THREAD in threads and (threads[THREAD].stage == "build" or threads[THREAD].exit_status == "Finished")
+
+
+def _sandbox(events: Events) -> dict[str, Any]:
+    """The commands are our own recording, so the demo goes on without a sandbox, and says so."""
+    from harness.sandbox.bubblewrap import probe
+
+    found = probe()
+    if found.is_enforced:
+        return {}
+    events.emit(Noticed(text=f"No sandbox here ({found.reason}); the recorded commands run without.", level="warning"))
+    return {"sandbox": {"mode": "off"}}
