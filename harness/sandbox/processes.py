@@ -12,13 +12,11 @@ import itertools
 import math
 import shutil
 import socket
-import sys
 import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,8 @@ from harness.sandbox.journal import Journal, reap
 from harness.sandbox.limits import Bounds, named_limit, with_limits
 from harness.sandbox.output import Output
 from harness.sandbox.policy import Policy
+from harness.sandbox.readiness import Readiness, asking_for
+from harness.sandbox.results import CommandResult, Process
 from harness.settings import SandboxSettings
 
 __all__ = ["CommandResult", "Process", "Readiness", "Room", "reap"]
@@ -41,97 +41,6 @@ LINE_BYTES = 64 << 20
 """Longest line a worker may send: a screenshot in JSON."""
 TIMED_OUT = 124
 """Exit code of a command that ran out of time, as `timeout` has it."""
-
-ASK = """
-import http.client, sys, time, urllib.parse
-url, end, last = urllib.parse.urlsplit(sys.argv[1]), time.monotonic() + float(sys.argv[2]), "nothing listens"
-path = (url.path or "/") + ("?" + url.query if url.query else "")
-while time.monotonic() < end:
-    try:
-        site = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=max(end - time.monotonic(), 0.1))
-        site.request("GET", path, headers={"Accept": "text/html,*/*"})
-        status = site.getresponse().status
-        if status < 500:
-            sys.exit(0)
-        last = f"it answers with status {status}"
-    except TimeoutError:
-        last = "it accepts connections and does not answer"
-    except (OSError, http.client.HTTPException) as exc:
-        last = f"{type(exc).__name__}: {exc}"
-    time.sleep(0.03)
-print(last)
-sys.exit(1)
-"""
-"""Asked from inside: the loopback is private."""
-
-
-@dataclass(frozen=True)
-class CommandResult:
-    """What a command did."""
-
-    exit_code: int
-    """124 when out of time, 128 and the signal's number when killed."""
-    output: str
-    """Standard output and errors as they came, the middle dropped when long."""
-    timed_out: bool
-    killed_for: str
-    """The limit that ended it, in words; empty when none did."""
-    seconds: float
-    dropped_bytes: int
-
-
-@dataclass(frozen=True)
-class Readiness:
-    """Whether an application answers."""
-
-    is_ready: bool
-    reason: str = ""
-    """Why not."""
-
-
-class Process:
-    """A server of the room: it runs until it is stopped or the room is closed."""
-
-    def __init__(self, name: str, child: Child, output: Output) -> None:
-        self.name = name
-        self._child, self._output = child, output
-
-    @property
-    def pid(self) -> int:
-        """The process on the host that stands for the tree."""
-        return self._child.process.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended yet."""
-        return self._child.is_running
-
-    @property
-    def exit_code(self) -> int | None:
-        """None while it runs."""
-        return None if self.running else self._child.exit_code
-
-    @property
-    def killed_for(self) -> str:
-        """The limit or wish that ended it."""
-        return self._child.killed_for
-
-    @property
-    def output_bytes(self) -> int:
-        """How much it has printed so far; hand it to `output` later to get only what is new."""
-        return self._output.total_bytes
-
-    def output(self, since: int | None = None) -> str:
-        """What it printed, beginning and end; or all from byte `since` on that is still kept."""
-        return self._output.text(since)
-
-    async def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it ended; False when the time is over first."""
-        return await self._child.wait(seconds)
-
-    async def stop(self) -> None:
-        """TERM, a second of grace, KILL; returns when nothing of it is left."""
-        await self._child.end("stopped")
 
 
 class Room:
@@ -277,7 +186,7 @@ class Room:
 
     async def http_ready(self, url: str, timeout_seconds: float, process: Process | None = None) -> Readiness:
         """Wait until the address answers with any status below 500, the process ends, or the time is over."""
-        argv = [sys.executable, "-I", "-S", "-c", ASK, url, str(timeout_seconds)]
+        argv = asking_for(url, timeout_seconds)
         asking = asyncio.create_task(self.run(argv, timeout_seconds=timeout_seconds + 10))
         ending = asyncio.create_task(process.wait() if process else asyncio.Event().wait())
         try:
