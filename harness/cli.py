@@ -1,0 +1,357 @@
+"""The commands: read the arguments, call, print, choose the exit code.
+
+    0 done   1 ended with features open   2 usage   3 set-up   4 broken file   5 outside failure   130 interrupted
+
+Nothing is decided here and nothing heavy is imported before a command needs it. `main` is the one place where an
+error becomes words for a person; `asyncio.run` is called here only.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from harness.errors import HarnessError, Interrupted, StopRun
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from harness.cli_run import Work
+
+T = TypeVar("T")
+_HELP = {"add_completion": False, "rich_markup_mode": None, "no_args_is_help": True, "pretty_exceptions_enable": False}
+app = typer.Typer(help="Builds software feature by feature and proves each one in a real browser.", **_HELP)  # type: ignore[arg-type]  # one place for four options of different types
+memory_app = typer.Typer(help="Look into what was learned.", **_HELP)  # type: ignore[arg-type]  # as above
+app.add_typer(memory_app, name="memory")
+
+
+class Sandbox(str, Enum):  # noqa: UP042 - typer shows the values of this form in every version
+    """Whether commands are shut in."""
+
+    project = "project"
+    off = "off"
+
+
+class Scope(str, Enum):  # noqa: UP042 - as above
+    """Whose records are searched."""
+
+    project = "project"
+    all = "all"
+
+
+Dir = Annotated[Path, typer.Argument(metavar="DIR", help="The project's directory.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print facts for a program.")]
+Box = Annotated[
+    Sandbox,
+    typer.Option("--sandbox", help="'off' is UNSAFE: code written by a model runs with all your rights."),
+]
+Record = Annotated[
+    Path | None, typer.Option("--record", metavar="FILE", help="Write the conversation with the model to this file.")
+]
+HERE = Path()
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"harness {installed('harness')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+@app.command()
+def init(
+    spec: Annotated[str, typer.Option("--spec", metavar="FILE|TEXT|-", help="A file, a text, or - for input.")],
+    directory: Dir = HERE,
+    features: Annotated[int, typer.Option("--features", min=0, help="Features wanted; 0: as the text needs.")] = 0,
+    thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="Name the build.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept the feature list unseen.")] = False,
+    record: Record = None,
+    sandbox: Box = Sandbox.project,
+) -> None:
+    """Turn a specification into a feature list, a skeleton that starts, and a first commit.
+
+    The list is shown for acceptance on a terminal. What was begun and cut off goes on with the same command.
+
+    Example: harness init my-app --spec notes.md --features 12
+    """
+    from harness.cli_run import read_spec, run_initialise
+
+    _run(directory, run_initialise(directory, read_spec(spec), thread, features, yes, _flags(sandbox), record))
+
+
+@app.command()
+def run(
+    directory: Dir = HERE,
+    thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="The build; default: the last.")] = None,
+    feature: Annotated[str, typer.Option("--feature", metavar="ID", help="Build this feature alone.")] = "",
+    max_sessions: Annotated[int, typer.Option("--max-sessions", min=0, help="Stop after so many; 0: no limit.")] = 0,
+    max_turns: Annotated[int, typer.Option("--max-turns", min=0, help="Stop after so many; 0: no limit.")] = 0,
+    record: Record = None,
+    sandbox: Box = Sandbox.project,
+) -> None:
+    """Build the open features, one a session, each proved before it is committed.
+
+    Ctrl-C stops at the next safe point, a second one at once; nothing is lost either way.
+
+    Example: harness run my-app --max-sessions 5
+    """
+    from harness.cli_run import run_build
+
+    limits = {"only": feature, "max_sessions": max_sessions, "max_turns": max_turns}
+    _run(directory, run_build(directory, thread, False, _flags(sandbox), record, **limits))
+
+
+@app.command()
+def resume(
+    thread: Annotated[str, typer.Argument(metavar="THREAD", help="The build to go on with; `harness threads`.")],
+    directory: Dir = HERE,
+    record: Record = None,
+    sandbox: Box = Sandbox.project,
+) -> None:
+    """Go on with a build that was stopped or killed, where it was.
+
+    Example: harness resume t-20261121-3f9a my-app
+    """
+    from harness.cli_run import run_build
+
+    _run(directory, run_build(directory, thread, True, _flags(sandbox), record))
+
+
+@app.command()
+def threads(directory: Dir = HERE, as_json: Json = False) -> None:
+    """List the builds of a project, the newest last.
+
+    Example: harness threads my-app
+    """
+    from harness.project import Project, read_holder
+    from harness.status import thread_line
+    from harness.threads import load_threads
+
+    project = Project.find(directory)
+    records, holder = load_threads(project), read_holder(project)
+    if as_json:
+        _print_json([record.model_dump(mode="json") for record in records])
+        return
+    held = holder.thread if holder else None
+    lines = [f"{r.updated:%Y-%m-%d %H:%M}  {thread_line(r, is_held=r.thread_id == held)}" for r in records]
+    typer.echo("\n".join(lines) or "No thread yet; `harness init` or `harness run` starts one.")
+
+
+@app.command()
+def status(directory: Dir = HERE, as_json: Json = False) -> None:
+    """Show features and totals, who is at work, the last failure, and what to do next.
+
+    Example: harness status my-app --json
+    """
+    from harness import status as reader
+
+    found = reader.read_status(directory)
+    typer.echo(reader.as_json(found) if as_json else reader.as_text(found, _width()))
+
+
+@app.command()
+def log(
+    directory: Dir = HERE,
+    session: Annotated[str, typer.Option("--session", metavar="N", help="Number or id of a session.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the sessions, or tell what one did: brief, turns, tools, verdicts.
+
+    Example: harness log my-app --session 3
+    """
+    from harness import log as reader
+    from harness.project import Project
+
+    sessions = reader.find_sessions(Project.find(directory))
+    if not session:
+        facts = [reader.as_facts(found) for found in sessions]
+        _print_json(facts) if as_json else typer.echo(reader.sessions_text(sessions))
+        return
+    chosen = reader.choose_session(sessions, session)
+    trajectory = reader.read_trajectory(chosen.path)
+    if as_json:
+        _print_json({**reader.as_facts(chosen), "events": [e.model_dump(mode="json") for e in trajectory.events]})
+        return
+    for line in reader.session_text(chosen, trajectory):
+        typer.echo(line)
+
+
+@app.command()
+def verify(
+    directory: Dir = HERE,
+    feature: Annotated[list[str] | None, typer.Option("--feature", metavar="ID", help="Only this; repeatable.")] = None,
+    url: Annotated[str | None, typer.Option("--url", help="A running application instead of init.sh.")] = None,
+    as_json: Json = False,
+    sandbox: Box = Sandbox.project,
+) -> None:
+    """Replay the proofs of features that pass, without a model.
+
+    The exit code is 0 only if all that was asked for passes.
+
+    Example: harness verify my-app --feature F003
+    """
+    from harness.cli_run import run_verify
+    from harness.cli_text import replayed_text
+
+    results = _wait(run_verify(directory, feature or [], url, _flags(sandbox)))
+    _print_json([vars(result) for result in results]) if as_json else typer.echo(replayed_text(results))
+    raise typer.Exit(0 if results and all(result.passed for result in results) else 1)
+
+
+@memory_app.command("search")
+def memory_search(
+    query: Annotated[str, typer.Argument(help="What it is about, in any words.")],
+    directory: Annotated[Path, typer.Option("--dir", help="The project's directory.")] = HERE,
+    count: Annotated[int, typer.Option("-k", min=1, max=100, help="Records at most.")] = 6,
+    kind: Annotated[list[str] | None, typer.Option("--kind", help="progress, failure, decision, commit, ...")] = None,
+    since: Annotated[str, typer.Option("--since", metavar="AGE", help="Only younger than 30m, 12h, 7d or 2w.")] = "",
+    scope: Annotated[Scope, typer.Option("--scope", help="This project, or all of yours.")] = Scope.project,
+    as_json: Json = False,
+) -> None:
+    """Find records by meaning.
+
+    Example: harness memory search "entries are gone after reload" --since 7d
+    """
+    from harness import cli_memory
+
+    found = _wait(cli_memory.search(directory, query, count, kind or [], since, scope.value))
+    typer.echo(cli_memory.as_json(found) if as_json else cli_memory.as_text(found))
+
+
+@memory_app.command("stats")
+def memory_stats(
+    directory: Annotated[Path, typer.Option("--dir", help="The project's directory.")] = HERE, as_json: Json = False
+) -> None:
+    """Count records and say which index answers."""
+    from harness import cli_memory
+
+    facts = _wait(cli_memory.stats(directory))
+    _print_json(facts) if as_json else typer.echo("\n".join(f"{name:<16} {value}" for name, value in facts.items()))
+
+
+@memory_app.command("rebuild")
+def memory_rebuild(directory: Annotated[Path, typer.Option("--dir", help="The project's directory.")] = HERE) -> None:
+    """Build the index anew from the records."""
+    from harness import cli_memory
+
+    typer.echo(f"The index holds {_wait(cli_memory.rebuild(directory))} records.")
+
+
+@app.command()
+def demo(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Where to build; default: a new directory.")
+    ] = None,
+) -> None:
+    """Build a small application before your eyes, with a recorded model and no key.
+
+    Running it again with the same directory goes on where it was.
+    """
+    from harness.cli_run import run_demo
+
+    _run(directory, run_demo(directory))
+
+
+@app.command()
+def doctor(
+    directory: Dir = HERE,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not call the model's endpoint.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong with this machine or project, and the command that mends it."""
+    from harness.cli_text import findings_text
+    from harness.doctor import examine
+
+    findings = _wait(examine(directory, offline=offline))
+    _print_json([vars(finding) for finding in findings]) if as_json else typer.echo(findings_text(findings))
+    raise typer.Exit(3 if any(finding.level == "fail" for finding in findings) else 0)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command and leave with its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    is_debug, rest = _take_debug(given)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them takes longer than `status`
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of few letters is no reason to fail
+    before = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        app(rest, prog_name="harness")
+        sys.exit(0)
+    except (HarnessError, StopRun) as exc:
+        _leave(exc, is_debug)
+    except Exception as exc:
+        _leave(exc, is_debug)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(exc: Exception, is_debug: bool) -> NoReturn:
+    if is_debug:
+        import traceback
+
+        traceback.print_exception(exc)
+    from harness.cli_text import one_screen
+
+    unexpected = f"{type(exc).__name__}: {exc}".strip().partition("\n")[0]
+    words = f"Something unexpected happened: {unexpected}\nRun again with --debug to see where."
+    if isinstance(exc, StopRun):
+        words = exc.reason
+    elif isinstance(exc, HarnessError):
+        words = str(exc)
+    typer.echo(one_screen(words), err=True)
+    sys.exit(getattr(exc, "exit_code", 5) if isinstance(exc, HarnessError | StopRun) else 5)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise Interrupted("Interrupted.")
+
+
+def _take_debug(arguments: list[str]) -> tuple[bool, list[str]]:
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    before = [word for word in arguments[:end] if word != "--debug"]
+    return len(before) < end, before + arguments[end:]
+
+
+def _flags(sandbox: Sandbox) -> dict[str, Any]:
+    return {"sandbox": {"mode": "off"}} if sandbox is Sandbox.off else {}
+
+
+def _run(directory: Path | None, work: Work) -> NoReturn:
+    from harness.cli_run import drive
+
+    raise typer.Exit(_wait(drive(directory, work)))
+
+
+def _wait(work: Coroutine[Any, Any, T]) -> T:
+    import asyncio
+
+    return asyncio.run(work)
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def _print_json(facts: Any) -> None:
+    typer.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))

@@ -1,0 +1,221 @@
+"""Driving a run from the command line: the specification, the two ways to stop, the question, the last words."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import typer
+
+from harness.console import Display, features_table, print_table, watch
+from harness.console_text import one_line
+from harness.errors import HarnessError, SetupError
+from harness.events import Events
+from harness.project import Project
+from harness.status import current_features, resume_command
+from harness.status_report import print_report
+from harness.threads import latest_thread
+
+if TYPE_CHECKING:
+    from harness.features import FeatureList
+    from harness.runtime import Ended, Stop
+    from harness.verify.standalone import Replayed
+
+Work = Callable[[Events, "Stop", Display], Awaitable["Ended"]]
+"""A run that has not begun."""
+_LOOKS_LIKE_A_PATH = re.compile(
+    r"[~.]?\.?/\S*|\S+/\S*|\S+\.(md|markdown|txt|rst|adoc|json|html?|pdf|docx?)", re.IGNORECASE
+)
+
+
+def read_spec(given: str) -> str:
+    """The specification's text, from a file, standard input or the argument itself.
+
+    Raises: typer.BadParameter: it is empty, cannot be read, or looks like a file that is not there.
+    """
+    text = sys.stdin.read() if given == "-" else _file_or_text(given)
+    if not text.strip():
+        where = {"-": "Standard input"}.get(given, f"{one_line(given, 80)!r}" if given.strip() else "The text")
+        raise typer.BadParameter(f"{where} is empty; a specification says what is to be built.", param_hint="--spec")
+    return text
+
+
+def _file_or_text(given: str) -> str:
+    path = Path(given).expanduser() if given.startswith("~/") else Path(given)
+    try:
+        if given and path.exists():
+            return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise typer.BadParameter(f"{given} is not UTF-8 text.", param_hint="--spec") from exc
+    except (OSError, ValueError) as exc:
+        if _LOOKS_LIKE_A_PATH.fullmatch(given):
+            why = getattr(exc, "strerror", None) or exc
+            raise typer.BadParameter(f"{given} cannot be read: {why}.", param_hint="--spec") from exc
+        return given  # too long for a name, so a text
+    if _LOOKS_LIKE_A_PATH.fullmatch(given):
+        message = f"There is no file {given!r}. Name a file that is there, or write the text itself."
+        raise typer.BadParameter(message, param_hint="--spec")
+    return given
+
+
+def run_initialise(
+    directory: Path, spec: str, thread: str | None, wanted: int, yes: bool, flags: dict[str, Any], record: Path | None
+) -> Work:
+    """`harness init`."""
+
+    def work(events: Events, stop: Stop, display: Display) -> Awaitable[Ended]:
+        from harness.runtime import initialise
+
+        is_asked = not yes and sys.stdin.isatty() and sys.stdout.isatty()
+        accept = (lambda features: _accept(features, display)) if is_asked else None
+        return initialise(
+            directory, spec, thread_id=thread, wanted=wanted, accept=accept, flags=flags, events=events, record=record,
+            stop=stop,
+        )  # fmt: skip
+
+    return work
+
+
+def run_build(
+    directory: Path, thread: str | None, must_exist: bool, flags: dict[str, Any], record: Path | None, **limits: Any
+) -> Work:
+    """`harness run` and `harness resume`."""
+
+    def work(events: Events, stop: Stop, display: Display) -> Awaitable[Ended]:
+        from harness.runtime import build
+
+        return build(
+            directory, thread_id=thread, must_exist=must_exist, record=record, flags=flags, events=events, stop=stop,
+            **limits,
+        )  # fmt: skip
+
+    return work
+
+
+def run_demo(directory: Path | None) -> Work:
+    """`harness demo`.
+
+    Raises: SetupError: this installation came without the demo.
+    """
+
+    def work(events: Events, stop: Stop, display: Display) -> Awaitable[Ended]:
+        try:
+            from harness.demo import run_demo as begin
+        except ImportError as exc:
+            remedy = "Run it from a clone of the repository: `./init.sh demo`."
+            raise SetupError("The demo is not part of this installation.", remedy) from exc
+        return begin(directory, events, stop)
+
+    return work
+
+
+async def run_verify(
+    directory: Path, feature_ids: Sequence[str], url: str | None, flags: dict[str, Any]
+) -> list[Replayed]:
+    """`harness verify`: progress goes to standard error, so that the results stand alone."""
+    from harness.runtime import replay_checks
+
+    events = Events()
+    with watch(events, sys.stderr):
+        return await replay_checks(directory, feature_ids, url=url, flags=flags, events=events)
+
+
+async def drive(directory: Path | None, work: Work, stream: IO[str] | None = None) -> int:
+    """Carry out a run, show it, and return its exit code.
+
+    Raises: HarnessError: what happened and what to do.
+    """
+    from harness.runtime import Stop
+
+    stream, events, stop = stream or sys.stdout, Events(), Stop()
+    with watch(events, stream, lambda: _totals(directory)) as display:
+        ended = await until_stopped(lambda: work(events, stop, display), stop, display.say, lambda: _again(directory))
+    if ended is None:
+        print(f"Stopped at once; nothing proved is lost. {_again(directory)}".strip(), file=stream)
+        return 130
+    if directory:
+        await print_report(directory, stream)
+    print(one_line(f"{ended.exit_status}: {ended.reason}"), file=stream)
+    if ended.resume:
+        print(f"Go on with: {ended.resume}", file=stream)
+    return ended.exit_code
+
+
+async def until_stopped(
+    work: Callable[[], Awaitable[Ended]], stop: Stop, say: Callable[[str], None], again: Callable[[], str]
+) -> Ended | None:
+    """Wait for a run; the first signal asks it to stop, the second cancels it, a third is the system's.
+
+    Args:
+        again: says how to go on.
+
+    Returns: how it ended; None when it was cancelled.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work())
+
+    def on_signal() -> None:
+        if stop.requested:
+            _unlisten(loop)
+            task.cancel()
+        else:
+            stop.request()
+            say(f"Stopping at the next safe point; once more stops at once. {again()}".strip())
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return None
+    finally:
+        _unlisten(loop)
+
+
+def _unlisten(loop: asyncio.AbstractEventLoop) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)
+
+
+def _again(directory: Path | None) -> str:
+    """How to go on, as far as it is known: a thread that broke is told by the run itself."""
+    try:
+        project = Project.find(directory) if directory else None
+        thread = latest_thread(project) if project else None
+    except HarnessError:
+        return ""
+    if project is None:
+        return "The same command goes on."
+    return f"Go on with: {resume_command(project, thread)}" if thread else ""
+
+
+def _totals(directory: Path | None) -> str:
+    try:
+        return str(current_features(directory).totals) if directory else ""
+    except HarnessError:
+        return ""
+
+
+def _accept(features: FeatureList, display: Display) -> bool:
+    """Show the list and ask. Ctrl-C says no."""
+    with display.paused(), _keyboard_interrupts():
+        print_table(features_table(features), sys.stdout)
+        try:
+            return typer.confirm(f"Build these {len(features.features)} features?", default=True)
+        except (typer.Abort, KeyboardInterrupt):
+            return False
+
+
+@contextmanager
+def _keyboard_interrupts() -> Iterator[None]:
+    """Let Ctrl-C reach a blocking question; the loop, which else hears it, stands still meanwhile."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,47 @@
+"""Results of commands in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.console_text import one_line, plain
+
+if TYPE_CHECKING:
+    from harness.doctor import Finding
+    from harness.verify.standalone import Replayed
+
+_SCREEN = 24
+
+
+def replayed_text(results: Sequence[Replayed]) -> str:
+    """One line a check, and why it failed."""
+    if not results:
+        return "There is no check to replay: no feature passes yet."
+    lines: list[str] = []
+    for result in results:
+        state = "passed" if result.passed else "FAILED"
+        lines.append(f"{state}  {result.feature_id}  {one_line(result.description)}  ({result.seconds:.1f} s)")
+        if not result.passed:
+            lines += [f"        {line}" for line in plain(result.reason).split("\n") if line.strip()]
+            lines += [f"        evidence: {one_line(result.evidence)}"] * bool(result.evidence)
+    passed = sum(result.passed for result in results)
+    return "\n".join([*lines, "", f"{passed} of {len(results)} checks pass."])
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """One line a finding, and below it the command that mends it."""
+    lines: list[str] = []
+    for finding in findings:
+        lines.append(f"{finding.level:<4}  {finding.name:<12}  {one_line(finding.text)}")
+        lines += [f"{'':<20}{one_line(finding.remedy)}"] * bool(finding.remedy and finding.level != "ok")
+    return "\n".join(lines)
+
+
+def one_screen(text: str) -> str:
+    """The beginning, and the end, where the remedy stands."""
+    lines = plain(text).split("\n")
+    if len(lines) <= _SCREEN:
+        return "\n".join(lines)
+    half = _SCREEN // 2
+    return "\n".join([*lines[:half], f"... {len(lines) - _SCREEN + 1} lines ...", *lines[-half + 1 :]])

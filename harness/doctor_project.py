@@ -1,0 +1,163 @@
+"""What is wrong with a project: its repository, its files, and whether checkpoint, git and files tell one story.
+
+The comparison is the cheap half of what a run does when it starts: it tells, a run repairs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.doctor import Finding, careful
+from harness.errors import HarnessError
+from harness.features import FeatureList
+from harness.progress import Progress
+from harness.project import Project, read_holder
+from harness.repo import Repo
+from harness.state_file import file_errors, parse_json, read_text
+from harness.threads import latest_thread
+
+
+async def examine_project(directory: Path) -> list[Finding]:
+    """Look at a project; an uninitialised one has little to look at."""
+    try:
+        project = Project.find(directory)
+    except HarnessError as exc:
+        return [Finding("project", "fail", exc.what, exc.remedy)]
+    findings = await careful("git", lambda: _git(project))
+    findings += await careful("features", lambda: _features(project))
+    findings += await careful("progress", lambda: _progress(project))
+    findings += await _checks(project)
+    findings += await careful("checkpoints", lambda: _checkpoints(project))
+    return findings + await careful("thread", lambda: _thread(project))
+
+
+async def _git(project: Project) -> list[Finding]:
+    repo = await asyncio.to_thread(Repo.open, project.directory)
+    version = (await repo.git.run("version")).strip().removeprefix("git version ")
+    findings = [Finding("git", "ok", f"git {version}, repository {repo.git.root}")]
+    if repo.prefix:
+        findings.append(Finding("git", "ok", f"the project is {repo.prefix!r} inside that repository"))
+    findings += await careful("identity", lambda: _identity(repo))
+    if await repo.branch() is None:
+        remedy = "Check out a branch: `git switch -c work`."
+        findings.append(Finding("git", "fail", "HEAD is detached: proved work would have no branch to go to.", remedy))
+    return findings
+
+
+async def _identity(repo: Repo) -> list[Finding]:
+    repo.require_identity()
+    return [Finding("identity", "ok", repo.git.identity["GIT_AUTHOR_NAME"])]
+
+
+async def _features(project: Project) -> list[Finding]:
+    if not project.features_file.exists():
+        remedy = f"`harness init {shlex.quote(str(project.directory))} --spec FILE` makes one."
+        return [Finding("features", "warn", "There is no features.json.", remedy)]
+    return [Finding("features", "ok", str(FeatureList.load(project.features_file).totals))]
+
+
+async def _progress(project: Project) -> list[Finding]:
+    if not project.progress_file.exists():
+        return []
+    return [Finding("progress", "ok", f"{Progress.load(project.progress_file).totals.sessions} sessions")]
+
+
+async def _checks(project: Project) -> list[Finding]:
+    """Every check and the element names, each named when it is broken; and proofs that are gone."""
+    findings = []
+    paths = sorted(project.checks_dir.glob("*.json"))
+    for path in paths:
+        findings += await careful("checks", lambda path=path: _check(path))  # type: ignore[misc]  # mypy sees a default argument as part of the type
+    try:
+        features = FeatureList.load(project.features_file).features
+    except HarnessError:
+        return findings
+    known = {path.stem for path in paths}
+    for feature in (f for f in features if f.passed_at and f.id not in known):
+        text, remedy = f"{feature.id} passes, and its check is gone.", "Restore it: `git restore checks`."
+        findings.append(Finding("checks", "fail", text, remedy))
+    return findings or [Finding("checks", "ok", f"{len(paths)} files")] * bool(paths)
+
+
+async def _check(path: Path) -> list[Finding]:
+    from harness.verify.check import Check, Elements
+
+    with file_errors(path, "check"):
+        data = parse_json(read_text(path))
+        if path.name == "elements.json":
+            Elements.model_validate(data)
+        elif path.name != "flows.json":
+            Check.model_validate(data)
+    return []
+
+
+async def _checkpoints(project: Project) -> list[Finding]:
+    path = project.checkpoints_file
+    if not path.exists():
+        return []
+    remedy = "Move the file away and run again: the build goes on from git; only the session in work is lost."
+    try:
+        answer = await asyncio.to_thread(_quick_check, path)
+    except sqlite3.Error as exc:
+        answer = str(exc)
+    if answer != "ok":
+        return [Finding("checkpoints", "fail", f"{path} is broken: {answer}", remedy)]
+    return [Finding("checkpoints", "ok", f"{path.stat().st_size // 1024:,} KB")]
+
+
+def _quick_check(path: Path) -> str:
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)
+    try:
+        return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    finally:
+        connection.close()
+
+
+async def _thread(project: Project) -> list[Finding]:
+    thread, holder = latest_thread(project), read_holder(project)
+    if holder:
+        return [Finding("thread", "ok", f"at work: {holder}")]
+    if thread is None:
+        return []
+    findings = [Finding("thread", "ok", f"{thread.thread_id}: {thread.exit_status or 'cut off'}")]
+    again = f"`harness resume {thread.thread_id} {shlex.quote(str(project.directory))}` goes on and puts it right."
+    if not thread.exit_status:
+        findings = [Finding("thread", "warn", f"{thread.thread_id} was cut off before its end.", again)]
+    if journals := list(project.rooms_dir.glob("*.jsonl")):
+        text = f"{len(journals)} journals of processes that a killed run may have left."
+        findings.append(Finding("thread", "warn", text, again))
+    return findings + await _branch_of(project, thread.thread_id)
+
+
+async def _branch_of(project: Project, thread_id: str) -> list[Finding]:
+    """Does git hold what the list claims, and does the user's branch hold what the thread's does?"""
+    repo, branch = await asyncio.to_thread(Repo.open, project.directory), f"harness/{thread_id}"
+    tip = (await repo.git.ask("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")).out.strip()
+    if not tip:
+        text, remedy = f"The branch {branch} is gone.", "The next run makes it again from your branch."
+        return [Finding("thread", "warn", text, remedy)]
+    findings = []
+    if (await repo.git.ask("merge-base", "--is-ancestor", tip, "HEAD")).code != 0:
+        remedy = f"`git -C {shlex.quote(str(project.directory))} merge {branch}` takes it in."
+        findings.append(Finding("thread", "warn", f"{branch} holds work that your branch does not.", remedy))
+    return findings + await _unfounded(repo, project, branch)
+
+
+async def _unfounded(repo: Repo, project: Project, branch: str) -> list[Finding]:
+    """Features that claim a proof no commit carries."""
+    if not project.features_file.exists():
+        return []
+    claimed = [f.id for f in FeatureList.load(project.features_file).features if f.passed_at]
+    commits = [*await repo.log(20_000, branch), *await repo.log(20_000)]
+    proved = {commit.trailers.get("Harness-Feature", "") for commit in commits}
+    return [_not_in_git(claimed, proved)] if set(claimed) - proved else []
+
+
+def _not_in_git(claimed: Sequence[str], proved: set[str]) -> Finding:
+    lost = ", ".join(feature for feature in claimed if feature not in proved)
+    text = f"features.json says {lost} passed, and no commit with its trailer is on your branch."
+    return Finding("thread", "fail", text, "Restore the list: `git restore features.json`; then `harness verify`.")

@@ -1,0 +1,264 @@
+"""Where a project stands, read from files alone, so that it answers at once and while a run is at work.
+
+While a thread runs, or when the user's branch could not follow it, the newest list is the one on the thread's branch,
+in its worktree. A file there may be an empty stand-in while a sandbox is open; then the user's own is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.console_text import one_line
+from harness.errors import SetupError
+from harness.features import Feature, FeatureList, Totals
+from harness.lock import Holder
+from harness.progress import Progress, ProgressTotals
+from harness.project import Project, find_git, read_holder
+from harness.threads import ThreadRecord, latest_thread
+
+_TAIL_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last time something did not pass."""
+
+    feature_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `harness status` tells."""
+
+    project: Project
+    features: FeatureList | None
+    """None: `harness init` has not come that far."""
+    progress: Progress
+    thread: ThreadRecord | None
+    holder: Holder | None
+    session: str
+    """The session at work, with its turn; empty when none is."""
+    last_failure: Failure | None
+    behind: str
+    """The branch that holds more than the user's checkout; empty when none does."""
+
+    @property
+    def totals(self) -> Totals:
+        """How far the list is."""
+        return (self.features or FeatureList()).totals
+
+
+def read_status(directory: Path | str) -> Status:
+    """Read everything.
+
+    Raises: FeatureFileError, ContractError: a file is broken; it is named. SetupError: there is nothing here.
+    """
+    project = Project.find(directory)
+    thread, holder = latest_thread(project), read_holder(project)
+    ours = _load(project)
+    place = worktree_of(project, thread.thread_id) if thread else None
+    theirs = _load(place) if place else None
+    if ours is None and theirs is None and thread is None:
+        raise SetupError(f"{project.directory} has no features.json.", "Run `harness init` there first.")
+    is_behind = theirs is not None and (ours is None or theirs.totals.passing > ours.totals.passing)
+    use_theirs = theirs is not None and (is_behind or holder is not None)
+    source = place if place and use_theirs else project
+    return Status(
+        project=project,
+        features=theirs if use_theirs else ours,
+        progress=load_progress(source),
+        thread=thread,
+        holder=holder,
+        session=_session_at_work(project, thread) if thread and holder else "",
+        last_failure=_last_failure(project, thread),
+        behind=f"harness/{thread.thread_id}" if thread and is_behind and thread.stage == "build" else "",
+    )
+
+
+def current_features(directory: Path | str) -> FeatureList:
+    """The newest list; empty when there is none yet."""
+    return read_status(directory).features or FeatureList()
+
+
+def worktree_of(project: Project, thread_id: str) -> Project | None:
+    """The project inside a thread's worktree; None when it is not there."""
+    found = find_git(project.directory)
+    inside = os.path.relpath(project.directory, found.root) if found else "."
+    place = project.worktrees_dir / thread_id / inside
+    return project.at(place) if place.is_dir() else None
+
+
+def load_progress(project: Project) -> Progress:
+    """What the sessions did; nothing before the first.
+
+    Raises: FeatureFileError: the file is broken.
+    """
+    path = project.progress_file
+    return Progress.load(path) if path.exists() and not _is_stand_in(project, path) else Progress()
+
+
+def resume_command(project: Project, thread: ThreadRecord) -> str:
+    """The command that goes on with a thread."""
+    where = shlex.quote(str(project.directory))
+    if thread.stage == "init":
+        done = thread.exit_status == "Finished"
+        return f"harness run {where}" if done else f"harness init {where} --thread {thread.thread_id} --spec ..."
+    return f"harness resume {thread.thread_id} {where}"
+
+
+def next_step(status: Status) -> str:
+    """What the person can do now."""
+    where = shlex.quote(str(status.project.directory))
+    if status.holder:
+        return f"It is at work: `harness log {where}` tells; `kill -INT {status.holder.pid}` stops it safely."
+    if status.totals.is_complete:
+        return f"Every feature passes. `harness verify {where}` replays the proofs."
+    if status.thread is None:
+        return f"`harness run {where}` builds what is open."
+    return f"`{resume_command(status.project, status.thread)}` goes on."
+
+
+def as_json(status: Status) -> str:
+    """The facts for a program."""
+    thread, failure, holder = status.thread, status.last_failure, status.holder
+    used = status.progress.totals
+    facts: dict[str, Any] = {
+        "directory": str(status.project.directory),
+        "state_dir": str(status.project.state_dir),
+        "totals": status.totals.model_dump(),
+        "is_complete": status.totals.is_complete,
+        "thread": thread.model_dump(mode="json") if thread else None,
+        "holder": vars(holder) if holder else None,
+        "session": status.session,
+        "last_failure": vars(failure) if failure else None,
+        "used": {"sessions": used.sessions, "turns": used.turns, "tokens": used.tokens, "cost_usd": used.cost_usd},
+        "behind": status.behind,
+        "next": next_step(status),
+        "features": [f.model_dump(mode="json") for f in (status.features or FeatureList()).features],
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False)
+
+
+def as_text(status: Status, width: int = 0) -> str:
+    """The facts for a person.
+
+    Args:
+        width: characters a line of the list may have; 0: all.
+    """
+    blocks = [list(_head(status)), list(_list(status, width)), list(_tail(status))]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _head(status: Status) -> Iterator[str]:
+    yield f"project   {one_line(str(status.project.directory))}"
+    yield f"state     {one_line(str(status.project.state_dir))}"
+    if status.thread:
+        yield f"thread    {thread_line(status.thread, is_held=status.holder is not None)}"
+    if status.holder:
+        yield f"held by   {one_line(str(status.holder))}"
+    if status.session:
+        yield f"session   {one_line(status.session)}"
+    yield f"features  {status.totals}" if status.features else "features  none yet"
+
+
+def thread_line(thread: ThreadRecord, *, is_held: bool) -> str:
+    """A thread, its stage and how it ended."""
+    unended = "running" if is_held else "cut off before its end"
+    how = f"ended: {thread.exit_status}" if thread.exit_status else unended
+    return one_line(f"{thread.thread_id} ({thread.stage}), {how} {thread.reason}", 400)
+
+
+def _list(status: Status, width: int) -> Iterator[str]:
+    features = status.features.features if status.features else ()
+    longest = max((len(f.id) for f in features), default=0)
+    for feature in features:
+        state = "passed" if feature.passes else feature.status
+        yield one_line_kept(f"{state:<7} {feature.id:<{longest}}  {one_line(feature.description)}", width)
+        if feature.reason and not feature.passes:
+            yield f"{'':<{longest + 10}}{_why(feature)}"
+
+
+def one_line_kept(text: str, width: int) -> str:
+    """Cut to a width, its blanks kept."""
+    return text if not width or len(text) <= width else f"{text[: width - 3]}..."
+
+
+def _why(feature: Feature) -> str:
+    word = "parked" if feature.status == "parked" else "reopened"
+    return f"{word}: {one_line(feature.reason, 300)}"
+
+
+def _tail(status: Status) -> Iterator[str]:
+    if failure := status.last_failure:
+        yield f"last failure  {failure.feature_id}: {one_line(failure.reason, 600)}"
+    if (used := status.progress.totals).sessions:
+        yield f"used          {used_words(used)}"
+    if status.behind:
+        where = shlex.quote(str(status.project.directory))
+        yield f"not taken in  this list is on {status.behind}: `git -C {where} merge {status.behind}` takes it in"
+    yield f"next          {next_step(status)}"
+
+
+def used_words(used: ProgressTotals) -> str:
+    """Sessions, turns, tokens, and money where it is known."""
+    cost = f", ${used.cost_usd:.2f}" if used.cost_usd else ""
+    return f"{used.sessions} sessions, {used.turns} turns, {used.tokens:,} tokens{cost}"
+
+
+def _load(project: Project) -> FeatureList | None:
+    path = project.features_file
+    if not path.exists() or _is_stand_in(project, path):
+        return None
+    return FeatureList.load(path)
+
+
+def _is_stand_in(project: Project, path: Path) -> bool:
+    """Only in a worktree is an empty file a stand-in; the user's own is broken."""
+    return project.worktrees_dir in project.directory.parents and path.stat().st_size == 0
+
+
+def _session_at_work(project: Project, thread: ThreadRecord) -> str:
+    files = [(path.stat().st_mtime_ns, path) for path in (project.trajectories_dir / thread.thread_id).glob("*.jsonl")]
+    if not files:
+        return ""
+    path = max(files)[1]
+    last = _last_event(path, ("model", "stage"))
+    if path.stem == "thread":
+        return f"between sessions: {last.get('stage', '')}"
+    turn = f", turn {last['turn']}" if "turn" in last else ""
+    return f"{path.stem}{turn}"
+
+
+def _last_event(path: Path, kinds: tuple[str, ...]) -> dict[str, Any]:
+    """The last event of a kind near the end of a file; a torn line is passed over."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
+        lines = file.read().splitlines()
+    for line in reversed(lines):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and event.get("kind") in kinds:
+            return event
+    return {}
+
+
+def _last_failure(project: Project, thread: ThreadRecord | None) -> Failure | None:
+    """The newest verdict on a desk that says no. A desk is scratch: what cannot be read there is not told."""
+    desks = (project.state_dir / "work" / thread.thread_id).glob("*/verdict.json") if thread else ()
+    for path in sorted(desks, key=lambda p: p.stat().st_mtime_ns, reverse=True):
+        try:
+            verdict = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError):
+            continue
+        if isinstance(verdict, dict) and verdict.get("passed") is False:
+            return Failure(path.parent.name, str(verdict.get("reason", "")))
+    return None
