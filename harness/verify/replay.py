@@ -6,13 +6,14 @@ a browser or a sandbox that fails is a fault of ours and is raised.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.events import CheckReplayed, Events
-from harness.verify.app import AppNotStarted
+from harness.verify.app import AppNotStarted, serve
 from harness.verify.check import Check, Locator
 from harness.verify.evidence import Evidence
 from harness.verify.judge import judge
@@ -20,7 +21,9 @@ from harness.verify.pages import Pages, Site
 from harness.verify.player import Decide, Group, ItemResult, Look, Player, ReplayResult, Resolve
 
 if TYPE_CHECKING:
-    from harness.settings import VerifySettings
+    from harness.browser.browser import Browser
+    from harness.sandbox.processes import Room
+    from harness.settings import AppSettings, VerifySettings
 
 __all__ = [
     "Group",
@@ -33,6 +36,7 @@ __all__ = [
     "Replayer",
     "Resolve",
     "Site",
+    "open_site",
     "resolver",
 ]
 
@@ -127,6 +131,22 @@ class Replayer:
             return await player.play(check.contract, resolver(check, elements), on_group=on_group, steps=steps)
         except AppNotStarted as exc:
             return ReplayResult((), False, f"The application did not start: {exc}")
+
+
+@asynccontextmanager
+async def open_site(
+    tree: Path, room: Room, app: AppSettings, data_dir: Path, browser: Browser, *, stamps_dir: Path | None = None
+) -> AsyncIterator[Site]:
+    """Serve a tree and give it pages of its own; both are closed on leaving.
+
+    Raises: AppNotStarted: see `serve`, which says what the arguments mean.
+    """
+    async with serve(tree, room, app, data_dir, stamps_dir=stamps_dir) as instance:
+        pages = Pages(browser)
+        try:
+            yield Site(instance, pages)
+        finally:
+            await pages.close()
 
 
 def resolver(check: Check, elements: Mapping[str, Locator]) -> Resolve:

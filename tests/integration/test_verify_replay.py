@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,11 @@ from harness.browser.browser import Browser
 from harness.events import CheckReplayed, Events
 from harness.sandbox.processes import Room
 from harness.settings import AppSettings, VerifySettings
-from harness.verify.app import serve
 from harness.verify.check import Check, Expectation, Locator, ProofOfMeaning
 from harness.verify.judge import Judgement, Scene
 from harness.verify.proof import Proof, prove
 from harness.verify.regress import regress
-from harness.verify.replay import Pages, Replayer, Site
+from harness.verify.replay import Replayer, Site, open_site
 
 pytestmark = pytest.mark.needs("bwrap", "chromium")
 
@@ -44,15 +43,9 @@ class House:
         tree = self.directory / "trees" / (variant or "good")
         return todo_app.make_empty(tree) if variant == "empty" else todo_app.make(tree, variant)
 
-    @asynccontextmanager
-    async def open(self, tree: Path, name: str) -> AsyncIterator[Site]:
+    def open(self, tree: Path, name: str) -> AbstractAsyncContextManager[Site]:
         data = self.directory / "data" / (name or "good")
-        async with serve(tree, self.room, AppSettings(), data) as instance:
-            pages = Pages(self.browser)
-            try:
-                yield Site(instance, pages)
-            finally:
-                await pages.close()
+        return open_site(tree, self.room, AppSettings(), data, self.browser)
 
 
 @pytest.fixture
@@ -205,6 +198,14 @@ async def test_two_users_have_their_own_storage_and_pages_leak_nothing(house: Ho
     check = Check.model_validate({"contract": {**contract, "items": [*add, *other]}})
     result = await replayer.replay_twice(check, todo_app.ELEMENTS, await house.site(), purpose="verify")
     assert result.passed, result.reason
+
+
+async def test_a_browser_that_ended_between_two_checks_costs_a_new_page(house: House, replayer: Replayer) -> None:
+    site = await house.site()
+    for _ in range(2):
+        result = await replayer.replay(todo_app.CHECKS["keep"], todo_app.ELEMENTS, site, purpose="verify")
+        assert result.passed, result.reason
+        await house.browser.close()
 
 
 async def test_an_unbound_name_is_no_verdict_on_the_application(house: House, replayer: Replayer) -> None:
