@@ -154,7 +154,7 @@ class Memory:
             await self._meaning.settle(SETTLE_SECONDS)
         rankings, source = await self._rankings(clean_text(query), conditions, stages)
         with stages("rank"):
-            hits = await self._run(lambda: self._choose(rankings, conditions, changed_files))
+            hits = await self._run(lambda: self._choose(rankings, conditions, changed_files, 3 * k + 6))
         found = Recollection(query, within_budget(hits, k, token_budget), source, stages.seconds)
         self._emit(found)
         return found
@@ -224,11 +224,14 @@ class Memory:
 
         return list(await asyncio.gather(by_meaning(), by_words()))
 
-    def _choose(self, rankings: list[list[str]], conditions: Conditions, changed: Changed | None) -> list[Hit]:
+    def _choose(
+        self, rankings: list[list[str]], conditions: Conditions, changed: Changed | None, limit: int
+    ) -> list[Hit]:
         scores = fuse(rankings)
         # The index may be behind or foreign: what is shown comes from the records and must meet the conditions there.
         records = {key: r for key, r in self._records.get(list(scores)).items() if conditions.allow(r)}
-        ranked = without_twins(weigh(scores, records, datetime.now(UTC)), self._vectors(list(records)))
+        best = weigh(scores, records, datetime.now(UTC))[:limit]
+        ranked = without_twins(best, self._vectors([record.key for record, _ in best]))
         return [Hit(record, score, _is_stale(record, changed)) for record, score in ranked]
 
     def _vectors(self, keys: list[str]) -> dict[str, NDArray[np.float32]]:

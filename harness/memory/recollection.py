@@ -66,8 +66,10 @@ def within_budget(hits: list[Hit], k: int, token_budget: int) -> tuple[Hit, ...]
     left = token_budget - count_tokens(HEADER)
     chosen: list[Hit] = []
     for hit in hits:
+        if len(chosen) == k:
+            break
         cost = count_tokens(hit.render())
-        if len(chosen) < k and cost <= left:
+        if cost <= left:
             chosen.append(hit)
             left -= cost
     return tuple(chosen)
