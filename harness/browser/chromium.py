@@ -75,7 +75,7 @@ class Chromium:
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=_die_with_parent,
-            env={**os.environ, "TZ": "UTC", "LANG": "en_US.UTF-8", "LANGUAGE": "en_US"},
+            env={**os.environ, "TZ": "UTC", "LANG": "en_US.UTF-8", "LANGUAGE": "en_US", "TMPDIR": str(profile)},
         )
         chromium = cls(process, profile)
         try:

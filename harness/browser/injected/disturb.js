@@ -31,11 +31,11 @@ const shownParts = (el) => (whyNotOwn(el) ? [el, ...labelsOf(el)] : [el]);
 
 const reveal = (el) => {
   const backs = [];
-  if (el.localName === "dialog" && !el.open) {
-    el.open = true;
-    backs.push(() => (el.open = false));
-  }
   for (let up = el; up && up !== document.documentElement; up = parentOf(up)) {
+    if (["dialog", "details"].includes(up.localName) && !up.open) {
+      up.open = true;
+      backs.push(() => (up.open = false));
+    }
     const style = getComputedStyle(up);
     const wrong = {};
     if (style.display === "none") wrong.display = "block";

@@ -15,6 +15,8 @@ const sameText = (have, want, exact) => {
   return exact === false ? have.toLowerCase().includes(wanted.toLowerCase()) : have === wanted;
 };
 
+const isNamed = (el, name, exact) => bothWays(() => nameOf(el)).some((each) => sameText(each, name, exact));
+
 const TEST_IDS = ["data-testid", "data-test-id", "data-test"];
 
 const labelNames = (el) => [labelText(el), fold(el.getAttribute("aria-label")),
@@ -52,7 +54,8 @@ const makeSearch = () => {
     if (loc.placeholder) {
       tests.push((el) => el.hasAttribute("placeholder") && sameText(fold(el.getAttribute("placeholder")), loc.placeholder, exact));
     }
-    if (loc.label) tests.push((el) => isLabelable(el) && labelNames(el).some((name) => sameText(name, loc.label, exact)));
+    if (loc.label) tests.push((el) => isLabelable(el) && bothWays(() => labelNames(el).join("\n"))
+      .some((names) => names.split("\n").some((name) => sameText(name, loc.label, exact))));
     if (loc.inside) {
       const outer = new Set(find(loc.inside));
       tests.push((el) => {
@@ -68,7 +71,7 @@ const makeSearch = () => {
       const holders = withAncestors(find(part));
       tests.push((el) => holders.has(el));
     }
-    if (loc.name) tests.push((el) => isNameable(el) && sameText(nameOf(el), loc.name, exact));
+    if (loc.name) tests.push((el) => isNameable(el) && isNamed(el, loc.name, exact));
     if (loc.text) tests.push((el) => sameText(texts(el), loc.text, exact));
     if (loc.pattern) {
       const pattern = new RegExp(loc.pattern);
@@ -87,8 +90,8 @@ const makeSearch = () => {
   const search = (loc) => {
     let found = loc.css ? cssEverywhere(loc.css, everyone()) : everyone();
     for (const test of filters(loc)) found = found.filter(test);
-    const isNamed = loc.role || loc.label || loc.placeholder || loc.test_id || loc.css || loc.name;
-    if (loc.around?.length || ((loc.text || loc.pattern) && !isNamed)) found = smallest(found);
+    const isTyped = loc.role || loc.label || loc.placeholder || loc.test_id || loc.css || loc.name;
+    if (loc.around?.length || ((loc.text || loc.pattern) && !isTyped)) found = smallest(found);
     if (loc.nth === undefined || loc.nth === null) return found;
     const seen = found.filter((el) => !whyNot(el));
     const one = (seen.length ? seen : found).at(loc.nth);

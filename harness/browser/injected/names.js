@@ -114,7 +114,10 @@ const isUnrendered = (el) => {
   return style.display === "none" || style.visibility !== "visible" || el.getAttribute("aria-hidden") === "true";
 };
 
+// Chromium counts text that css adds (icons, markers) into names; a person who reads the page may not.
+let withPseudo = true;
 const pseudoText = (el, which) => {
+  if (!withPseudo) return "";
   const content = getComputedStyle(el, which).content;
   const quoted = /^"((?:[^"\\]|\\.)*)"/.exec(content);
   return quoted ? quoted[1].replace(/\\(.)/g, "$1") : "";
@@ -196,6 +199,18 @@ const nativeName = (el, role) => {
   if (tag === "optgroup") return fold(el.label);
   if (tag === "option") return fold(el.label || el.text);
   return null;
+};
+
+// Every way to say the name: as Chromium does, and without what css adds.
+const bothWays = (name) => {
+  const one = name();
+  withPseudo = false;
+  try {
+    const plain = name();
+    return plain === one ? [one] : [one, plain];
+  } finally {
+    withPseudo = true;
+  }
 };
 
 // The accessible name: labelledby, aria-label, native label, content, title, placeholder.

@@ -169,6 +169,7 @@ const whyNotOwn = (el) => {
     const select = el.closest("select");
     return select.size > 1 || select.multiple || el.selected ? whyNotOwn(select) : "in a closed list";
   }
+  if (getComputedStyle(el).display === "contents") return contentsWhyNot(el);
   if (!el.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true })) return "no box";
   const box = boxOf(el);
   if (box.width <= 0 || box.height <= 0) {
@@ -186,6 +187,14 @@ const whyNotOwn = (el) => {
     if (covers.every(Boolean)) return `covered by ${describe(covers[0])}`;
   }
   return textWhyNot(el);
+};
+
+// An element without a box of its own is seen where what it holds is.
+const contentsWhyNot = (el) => {
+  if ([...el.children].some((child) => whyNotOwn(child) === "")) return "";
+  const box = boxOf(el);
+  const up = parentOf(el);
+  return ownText(el) && box.width > 0 && box.height > 0 && up ? whyNotOwn(up) : "no box";
 };
 
 // A line of one pixel (a separator) is small but seen; text cut to one pixel is not.
