@@ -8,11 +8,14 @@ error becomes words for a person; `asyncio.run` is called here only.
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -160,10 +163,11 @@ def status(directory: Dir = HERE, as_json: Json = False) -> None:
 
     Example: harness status my-app --json
     """
-    from harness import status as reader
+    with _nothing_to_collect():
+        from harness import status as reader
 
-    found = reader.read_status(directory)
-    typer.echo(reader.as_json(found) if as_json else reader.as_text(found, _width()))
+        found = reader.read_status(directory)
+        typer.echo(reader.as_json(found) if as_json else reader.as_text(found, _width()))
 
 
 @app.command()
@@ -345,6 +349,17 @@ def _wait(work: Coroutine[Any, Any, T]) -> T:
     import asyncio
 
     return asyncio.run(work)
+
+
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """Spare a process of a moment the search for garbage, at its end too: a fifth of its time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _width() -> int:

@@ -6,7 +6,7 @@ done is in git, where it goes on is in its checkpoints.
 
 from __future__ import annotations
 
-import secrets
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -37,7 +37,7 @@ class ThreadRecord(BaseModel):
 
 def new_thread_id() -> str:
     """A name that tells the day: `t-20261121-3f9a`."""
-    return f"t-{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(2)}"
+    return f"t-{datetime.now(UTC):%Y%m%d}-{os.urandom(2).hex()}"
 
 
 def save_thread(project: Project, record: ThreadRecord) -> None:
