@@ -90,9 +90,11 @@ def run_build(
     def work(events: Events, stop: Stop, display: Display) -> Awaitable[Ended]:
         from harness.runtime import build
 
+        is_asked = sys.stdin.isatty() and sys.stdout.isatty()
+        accept = (lambda features: _accept(features, display)) if is_asked else None
         return build(
-            directory, thread_id=thread, must_exist=must_exist, record=record, flags=flags, events=events, stop=stop,
-            **limits,
+            directory, thread_id=thread, must_exist=must_exist, accept=accept, record=record, flags=flags,
+            events=events, stop=stop, **limits,
         )  # fmt: skip
 
     return work

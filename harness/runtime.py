@@ -108,26 +108,37 @@ async def build(
     only: str = "",
     max_sessions: int = 0,
     max_turns: int = 0,
+    accept: Callable[[FeatureList], bool] | None = None,
     record: Path | None = None,
     flags: dict[str, Any],
     events: Events,
     stop: Stop,
 ) -> Ended:
-    """Run graph 2 on a thread, from its start or where it was cut.
+    """Run graph 2 on a thread, from its start or where it was cut; an initialisation that was cut is ended first.
 
     Args:
         thread_id: None: the latest thread, or a new one.
         must_exist: refuse a thread that has not been started.
+        accept: as for `initialise`.
 
     Raises: HarnessError: what happened and what to do.
     """
     project = Project.find(directory)
     thread = _thread_to_build(project, thread_id, must_exist)
     if thread.stage == "init" and thread.exit_status != "Finished":
-        raise SetupError(
-            f"Thread {thread.thread_id!r} has not finished `harness init`.",
-            "Run the same `harness init` command again; it goes on where it was.",
+        begun = await initialise(
+            directory,
+            _given_spec(project, thread.thread_id),
+            thread_id=thread.thread_id,
+            wanted=0,  # the checkpoint knows better
+            accept=accept,
+            flags=flags,
+            events=events,
+            record=record,
+            stop=stop,
         )
+        if begun.exit_code:
+            return begun
     options = RunOptions(only, max_sessions, max_turns, record)
     async with open_parts(directory, thread.thread_id, options, flags, events, stop) as parts:
         from harness.coding import Coding
@@ -280,8 +291,6 @@ def _ended(parts: Parts, stage: Stage, ended: StopRun | None) -> Ended:
     if ended.exit_code == 0:
         return Ended(ended.exit_status, ended.reason, 0, "")
     again = f"harness resume {parts.thread_id} {directory}"
-    if stage == "init":
-        again = f"harness init {directory} --thread {parts.thread_id} --spec ..."
     return Ended(ended.exit_status, ended.reason, ended.exit_code, again)
 
 
@@ -312,6 +321,19 @@ def _thread_to_initialise(directory: Path, thread_id: str | None) -> str:
             "Run `harness run`, or choose another directory.",
         )
     return check_name(thread_id) if thread_id else new_thread_id()
+
+
+def _given_spec(project: Project, thread_id: str) -> str:
+    """The specification of an initialisation that was cut.
+
+    Raises: SetupError: it was cut before the specification was kept.
+    """
+    path = project.state_dir / "work" / thread_id / "init" / "spec.md"
+    if not path.exists():
+        raise SetupError(
+            f"Thread {thread_id!r} was stopped before its specification was kept.", "Run `harness init` again."
+        )
+    return path.read_text(encoding="utf-8")
 
 
 def _thread_to_build(project: Project, thread_id: str | None, must_exist: bool) -> ThreadRecord:

@@ -1,27 +1,23 @@
 """Remembers that a tree is prepared, so that installing and building is done once and not before every replay.
 
-The stamp holds the digest of what `prepare` depends on and the names of what it made in the tree; it is void when
-either changed, say after `git clean`. It lies outside the tree, where no commit and no model meets it.
+The stamp holds the digest of the tree's sources and the names of what `prepare` made beside them; it is void when
+either changed, say after an edit (`prepare` may build) or `git clean`. It lies outside the tree, where no commit and
+no model meets it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.project import write_atomic
 
-DEPENDED_ON = (
-    "init.sh", "harness.toml", "package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock",
-    "pnpm-lock.yaml", "bun.lock", "bun.lockb", "pyproject.toml", "setup.py", "setup.cfg", "uv.lock", "poetry.lock",
-    "Pipfile", "Pipfile.lock", "Cargo.toml", "Cargo.lock", "go.mod", "go.sum", "Gemfile", "Gemfile.lock",
-    "composer.json", "composer.lock", "pom.xml", "build.gradle", "build.gradle.kts", "mix.exs", "mix.lock",
-    "deno.json", "deno.lock", "Makefile",
-)  # fmt: skip
-"""Files at the top of a tree that say what is installed and how."""
-ALSO = ("requirements*.txt", "constraints*.txt")
+LEFT_OUT = frozenset({"node_modules", ".venv", "venv", "__pycache__", "target", ".cache"})
+"""Directories that hold what was installed or compiled, never what somebody wrote."""
 
 
 class Stamp:
@@ -37,7 +33,7 @@ class Stamp:
     def is_valid(self) -> bool:
         """Nothing it depends on changed, and what it made is still there. A stamp that cannot be read is none."""
         digest, made = self._kept()
-        return digest == self._digest() and made <= self.entries()
+        return digest == self._digest(made) and made <= self.entries()
 
     def write(self, made: set[str]) -> None:
         """The tree is prepared now.
@@ -46,8 +42,8 @@ class Stamp:
             made: entries at the top of the tree that were not there before; those of earlier times still count.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        still_there = self._kept()[1] & self.entries()
-        write_atomic(self._path, json.dumps({"digest": self._digest(), "made": sorted(made | still_there)}))
+        made = made | (self._kept()[1] & self.entries())
+        write_atomic(self._path, json.dumps({"digest": self._digest(made), "made": sorted(made)}))
 
     def _kept(self) -> tuple[str, set[str]]:
         try:
@@ -60,14 +56,24 @@ class Stamp:
         """Names at the top of the tree; those the harness itself puts there and takes away are left out."""
         return {path.name for path in self._tree.iterdir()} - self._ignored
 
-    def _digest(self) -> str:
-        found = {path.name: path for pattern in ALSO for path in self._tree.glob(pattern)}
-        found |= {name: self._tree / name for name in DEPENDED_ON}
+    def _digest(self, made: set[str]) -> str:
+        """Of all that `prepare` may read: it builds as well as installs, so every source counts."""
         total = hashlib.sha256()
-        for name, path in sorted(found.items()):
-            if path.is_file():
-                total.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
+        for path in sorted(_sources(self._tree, self._ignored | made)):
+            total.update(f"{path.relative_to(self._tree)}\0".encode(errors="surrogateescape"))
+            total.update(hashlib.sha256(path.read_bytes()).digest())
         return total.hexdigest()
+
+
+def _sources(tree: Path, left_out: frozenset[str]) -> Iterator[Path]:
+    """Plain files of a tree; `left_out` counts at its top only."""
+    for directory, directories, files in os.walk(tree):
+        skip = LEFT_OUT | (left_out if Path(directory) == tree else frozenset())
+        directories[:] = [name for name in directories if name not in skip and name != ".git"]
+        for name in files:
+            path = Path(directory, name)
+            if name not in skip and name != ".git" and path.is_file() and not path.is_symlink():
+                yield path
 
 
 def restore(directory: Path, seed: Path | None = None) -> None:
