@@ -57,11 +57,13 @@ def test_a_tree_is_prepared_until_what_it_depends_on_or_made_changes(tmp_path: P
     assert not stamp.is_valid()
     stamp.write(made={"node_modules"})
     assert stamp.is_valid()
+    (tree / "node_modules" / "cache").write_text("warm")
+    assert stamp.is_valid(), "what was installed is not a source"
     (tree / "source.py").write_text("x = 1")
-    assert stamp.is_valid(), "code is not what prepare depends on"
-    (tree / "requirements-dev.txt").write_text("ruff")
-    assert not stamp.is_valid()
+    assert not stamp.is_valid(), "prepare may build what this is the source of"
     stamp.write(made=set())
+    assert stamp.is_valid()
+    (tree / "node_modules" / "cache").unlink()
     (tree / "node_modules").rmdir()
     assert not stamp.is_valid(), "what was made earlier still counts"
 
