@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 Node = Literal["orient", "regress", "select", "contract", "session", "verify", "commit", "park", "record"]
 
+LESSONS = ("failure", "decision", "note", "progress")
+"""Kinds recalled for a brief; what the specification, the plan and the log say stands in it anyway."""
 FULL_REGRESS_EVERY = 10
 """Commits after which all passed checks are replayed, whatever the time allowed."""
 
@@ -231,7 +233,8 @@ class Coding:
         }
         records = [make_record(self.ledger.name, "progress" if passed else "failure", text, **about)]
         if passed and state["attempt"] and state["summary"]:
-            records.append(make_record(self.ledger.name, "knowledge", f"What mended it: {state['summary']}", **about))
+            mended = {**about, "outcome": "mended"}
+            records.append(make_record(self.ledger.name, "failure", f"What mended it: {state['summary']}", **mended))
         await self.parts.memory.remember(records)
         await forget(self.parts, session_id)
         clear_scratch(self.parts, session_id)
@@ -327,7 +330,7 @@ class Coding:
             return render_evidence(self._verdict(feature.id).reason, left)
         contract = await self._agreed(feature)
         query = f"{feature.description} {' '.join(feature.steps)}"
-        recalled = await self.parts.memory.recall(query)
+        recalled = await self.parts.memory.recall(query, kinds=LESSONS)
         return render_brief(
             feature,
             await self.ledger.spec_lines(feature),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -25,7 +25,7 @@ class NoteArguments(Arguments):
     """What later sessions should know."""
 
     text: str = Field(min_length=1, description="one fact, one to three sentences")
-    kind: Kind = Field(default="note", description="decision: a choice and why; knowledge or note: a fact")
+    kind: Literal["note", "decision"] = Field(default="note", description="decision: a choice and why; note: a fact")
     files: list[str] = Field(default_factory=list, description="paths the fact is about")
 
 

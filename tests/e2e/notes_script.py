@@ -127,7 +127,7 @@ WORK: dict[str, list[dict[str, Any]]] = {
         call("finish", summary="Notes can be added."),
         call("edit_file", path="app.js", edits=[{"search": "const save = () => { draw();",
              "replace": 'const save = () => { localStorage.setItem("notes", JSON.stringify(notes)); draw();'}]),
-        call("note", text="Notes must be written to localStorage in save(), or a reload loses them.", kind="knowledge"),
+        call("note", text="Notes must be written to localStorage in save(), or a reload loses them.", kind="note"),
         call("finish", summary="Notes are kept in localStorage, so a reload does not lose them."),
     ],
     "F002": [
