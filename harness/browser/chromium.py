@@ -63,7 +63,7 @@ class Chromium:
 
     @classmethod
     async def _start(cls, executable: str, extra: tuple[str, ...], limit_seconds: float) -> Chromium:
-        profile = Path(tempfile.mkdtemp(prefix=PROFILE_PREFIX))
+        profile = _make_profile()
         process = await asyncio.create_subprocess_exec(
             executable,
             *FLAGS,
@@ -122,6 +122,12 @@ def adopt_orphans() -> None:
     In a container whose first process reaps nobody they would stay as zombies.
     """
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _make_profile() -> Path:
+    """A new directory whose path leaves room for Chromium's sockets below it (108 bytes in all)."""
+    folder = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix=PROFILE_PREFIX, dir=folder if len(folder) < 40 else "/tmp"))
 
 
 async def _reap_group(group: int, limit_seconds: float = 2.0) -> None:

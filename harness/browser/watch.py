@@ -161,4 +161,7 @@ def _same_place(netloc: str, allowed: str) -> bool:
     if netloc == allowed:
         return True
     one, other = urlsplit(f"//{netloc}"), urlsplit(f"//{allowed}")
-    return one.port == other.port and {one.hostname, other.hostname} <= LOOPBACK
+    try:
+        return one.port == other.port and {one.hostname, other.hostname} <= LOOPBACK
+    except ValueError:  # a port that is no number
+        return False

@@ -1,9 +1,10 @@
+# ruff: noqa: F401, F811 (fixtures are imported by their names)
 """What a person sees of an element, and which element a locator means, against real Chromium."""
 
 from __future__ import annotations
 
 import pytest
-from browser_support import Shown, browser, shared_page, shown, site  # noqa: F401
+from browser_support import Shown, browser, shared_page, shown, site
 
 from harness.browser.browser import ActFailed
 from harness.verify.check import Locator as L

@@ -1,0 +1,110 @@
+"""The coder's browser tools, and the browser inside the session's sandbox."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from browser_support import PlainRoom, Site
+
+from harness.browser.browser import Browser
+from harness.errors import ToolRetry
+from harness.sandbox.policy import Policy
+from harness.sandbox.processes import Room
+from harness.settings import SandboxSettings, VerifySettings
+from harness.tools.browser import browser_tools
+from harness.tools.tool import Tool
+from harness.verify.check import Locator
+
+pytestmark = pytest.mark.needs("chromium")
+
+PAGE = """<!doctype html><title>Notes</title><h1>Notes</h1>
+<label>Text <input id=i></label><button onclick="add()">Add</button><ul></ul>
+<script>function add() { if (!i.value) console.error('empty note'); if (confirm('Add?'))
+ document.querySelector('ul').insertAdjacentHTML('beforeend', `<li>${i.value}</li>`) }</script>"""
+
+
+@pytest.fixture
+async def tools(tmp_path: Path) -> AsyncIterator[tuple[Callable[[], dict[str, Tool]], PlainRoom]]:
+    site, room = Site(), PlainRoom()
+    site.pages = {"/": PAGE}
+    browser = await Browser.start(room, VerifySettings())
+
+    def session() -> dict[str, Tool]:
+        return {tool.name: tool for tool in browser_tools(browser.new_page, lambda: site.url, tmp_path / "outputs")}
+
+    yield session, room
+    await browser.close()
+    site.close()
+
+
+async def use(tools: dict[str, Tool], tool: str, /, **arguments: object) -> str:
+    return await tools[tool].call(tools[tool].arguments.model_validate(arguments))
+
+
+async def test_the_coder_uses_its_application(tools, tmp_path: Path):
+    by_name = tools[0]()
+    opened = await use(by_name, "browser_open")
+    assert opened.splitlines()[0] == "Opened / (title 'Notes')"
+    ref = next(line for line in opened.splitlines() if "textbox" in line).rpartition("[")[2].strip("]")
+    await use(by_name, "browser_act", act="fill", ref=ref, value="milk")
+    said = await use(by_name, "browser_act", act="click", role="button", name="Add")
+    assert said == "Done: click. Now at / (title 'Notes')\ndialog: confirm 'Add?', answered 'accept'"
+    assert "listitem [" in await use(by_name, "browser_snapshot")
+    shot = await use(by_name, "browser_screenshot")
+    assert "/outputs/screenshot-1.png" in shot
+    assert (tmp_path / "outputs" / "screenshot-1.png").read_bytes().startswith(b"\x89PNG")
+
+
+async def test_what_the_page_complains_about_is_told_once(tools):
+    by_name = tools[0]()
+    await use(by_name, "browser_open")
+    assert "console error: empty note" in await use(by_name, "browser_act", act="click", role="button", name="Add")
+    assert "console error" not in await use(by_name, "browser_snapshot")
+
+
+async def test_the_same_story_is_told_in_the_same_words(tools):
+    session, _ = tools
+    told = []
+    for by_name in (session(), session()):
+        story = [await use(by_name, "browser_open")]
+        story.append(await use(by_name, "browser_act", act="click", role="button", name="Add"))
+        told.append([*story, await use(by_name, "browser_snapshot")])
+    assert told[0] == told[1]
+
+
+async def test_reasons_reach_the_coder_in_words(tools):
+    session, room = tools
+    by_name = session()
+    with pytest.raises(ToolRetry, match="call browser_open first"):
+        await use(by_name, "browser_snapshot")
+    await use(by_name, "browser_open")
+    with pytest.raises(ToolRetry, match='visible with role button: "Add"'):
+        await use(by_name, "browser_act", act="click", role="button", name="Save")
+    room.processes[0].kill()
+    with pytest.raises(ToolRetry, match="Call browser_open for a new page"):
+        await use(by_name, "browser_snapshot")
+    assert "Notes" in await use(by_name, "browser_open")
+
+
+@pytest.mark.needs("bwrap")
+async def test_the_browser_runs_in_the_sandbox_and_reaches_its_loopback(project_dir: Path, tmp_path: Path):
+    for name in ("scratch", "data"):
+        (tmp_path / name).mkdir()
+    (project_dir / "index.html").write_text("<!doctype html><h1>Inside</h1>", encoding="utf-8")
+    policy = Policy(worktree=project_dir, scratch=tmp_path / "scratch", data_dir=tmp_path / "data")
+    async with Room.open(policy, SandboxSettings(), tmp_path / "journal") as room:
+        port = await room.free_port()
+        server = await room.start([sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"])
+        url = f"http://127.0.0.1:{port}"
+        assert (await room.http_ready(url, 20, server)).is_ready
+        browser = await Browser.start(room, VerifySettings())
+        page = await browser.new_page()
+        await page.reset(url)
+        await page.act("navigate", value="/")
+        (observation,) = await page.observe([Locator(role="heading", name="Inside")])
+        assert [element.visible for element in observation.elements] == [True]
+        assert (await page.screenshot()).startswith(b"\x89PNG")
+        await browser.close()
