@@ -37,7 +37,7 @@ def render_brief(
         entries: the last sessions, oldest first.
         subjects: of the last commits, newest first.
         files: paths in the tree.
-        recalled: quoted records, or "".
+        recalled: quoted records.
     """
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(feature.steps, 1))
     parts = [
@@ -49,7 +49,7 @@ def render_brief(
         f"Last commits:\n{fence(_lines(subjects), 'git log')}" if subjects else "",
         f"Last sessions:\n{fence(_sessions(entries), 'progress.json')}" if entries else "",
         f"Files:\n{fence(_lines(files[:_FILES_SHOWN], len(files)), 'git ls-files')}" if files else "The tree is empty.",
-        f"# What earlier sessions learned\n\n{recalled}" if recalled else "",
+        f"# What earlier sessions learned\n\n{recalled}",
     ]
     return _cut("\n\n".join(part for part in parts if part))
 

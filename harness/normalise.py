@@ -16,6 +16,8 @@ from typing import Any
 
 Message = dict[str, Any]
 
+PROGRAMS = ("run_command", "process_output")
+"""Tools that tell what a program printed, after a first line that tells how it ended."""
 RECALLED = re.compile(r"<recalled\b.*?</recalled>", re.DOTALL)
 
 
@@ -28,6 +30,7 @@ def _volatile() -> tuple[tuple[re.Pattern[str], str], ...]:
         rf"(?<![\w.])(?:/private)?(?:{temporary})/[^\s\"'`<>(),;]*": "<tmp>",
         r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?(?:Z|[+-]\d\d:?\d\d)?": "<time>",
         r"\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b": "<time>",
+        r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\s+\d{1,2}\b": "<time>",
         r"\b(127\.0\.0\.1|localhost):\d+": r"\1:<port>",
         r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b": "<hash>",
         r"\b\d+(?:\.\d+)?\s?(?:ms|s|secs?|seconds?|minutes?)\b": "<duration>",
@@ -39,14 +42,19 @@ def _volatile() -> tuple[tuple[re.Pattern[str], str], ...]:
 def normalise(messages: list[Message]) -> list[Message]:
     """The messages after the last assistant message, comparable: `[{"role", "content"}]`, empty ones left out."""
     last = max((i for i, message in enumerate(messages) if message.get("role") == "assistant"), default=-1)
+    calls = messages[last].get("tool_calls") or [] if last >= 0 else []
+    names = {call.get("id"): call.get("function", {}).get("name") for call in calls}
     plain = [
-        {
-            "role": str(message.get("role")),
-            "content": normalise_text(text_of(message.get("content")), message.get("role")),
-        }
+        {"role": str(message.get("role")), "content": _comparable(message, names.get(message.get("tool_call_id")))}
         for message in messages[last + 1 :]
     ]
     return [message for message in plain if message["content"]]
+
+
+def _comparable(message: Message, tool: str | None) -> str:
+    """A message's text; of what a program printed only how it ended, because programs differ by machine."""
+    text = normalise_text(text_of(message.get("content")), message.get("role"))
+    return text.partition("\n")[0] if tool in PROGRAMS else text
 
 
 def normalise_text(text: str, role: Any = "user") -> str:

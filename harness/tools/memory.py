@@ -34,7 +34,7 @@ def memory_tools(memory: Memory, *, project: str, thread_id: str, session_id: st
 
     async def recall(args: RecallArguments) -> str:
         found = await memory.recall(args.query, kinds=args.kinds or None)
-        return quote(found) or "Nothing is remembered about that."
+        return quote(found)
 
     async def note(args: NoteArguments) -> str:
         record = make_record(
@@ -58,5 +58,5 @@ def memory_tools(memory: Memory, *, project: str, thread_id: str, session_id: st
 
 def quote(found: Recollection) -> str:
     """Recalled records marked as such: quoted data, and of no weight when recorded conversations are compared."""
-    text = found.render().replace("</recalled", "<\\/recalled")
-    return f"<recalled>\n{text}\n</recalled>" if text else ""
+    text = found.render().replace("</recalled", "<\\/recalled") or "Nothing is remembered about that."
+    return f"<recalled>\n{text}\n</recalled>"

@@ -6,8 +6,10 @@ the data they come from. Pure: no page, no file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
+from harness.prompts import fence
 from harness.verify.check import Act, Contract, Expectation, Item, Locator
 from harness.verify.judge import quote
 
@@ -15,6 +17,9 @@ PAGE_CHARACTERS = 1500
 LOG_CHARACTERS = 1500
 LINES_SHOWN = 5
 
+_DULL = re.compile(r"\"[A-Z]+ \S+ HTTP/[\d.]+\" [23]\d\d\b|/favicon\.ico\b")
+_MISSING = re.compile(r"code 404, message")
+"""What Python's own server says before its line about the request."""
 _MATCH = {"is": "to be", "contains": "to contain", "matches": "to match"}
 _KEPT = {"text": "text", "count": "number", "value": "value"}
 
@@ -158,9 +163,22 @@ def failure(
         head = f"{where}: expected {expected(item, targets)}; seen: {seen}."
     who = f"User: {item.user}" if item.user else ""
     found_by = f"Locator: {locator_words(locator)}" if item.target else ""
-    parts = [head, who, found_by, _block("Console errors", console), _block("Failed requests", failed_requests)]
-    parts += [_cut("Page shows", page, PAGE_CHARACTERS), _tail("Server log", log, LOG_CHARACTERS)]
+    said = [_block("Console errors", console), _block("Failed requests", failed_requests)]
+    said += [_cut("Page shows", page, PAGE_CHARACTERS), _tail("Server log", telling(log), LOG_CHARACTERS)]
+    foreign = "\n".join(part for part in said if part)
+    parts = [head, who, found_by, fence(foreign, "the page and the server") if foreign else ""]
     return "\n".join(part for part in parts if part)
+
+
+def telling(log: str) -> str:
+    """A server's log without the lines that say a request was answered well, or that a favicon is missing."""
+    kept: list[str] = []
+    for line in log.splitlines():
+        if not _DULL.search(line):
+            kept.append(line)
+        elif kept and _MISSING.search(kept[-1]) and "favicon" in line:
+            kept.pop()  # it told of the same request
+    return "\n".join(kept)
 
 
 def _block(title: str, lines: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from apps import todo_app
 from inline_snapshot import snapshot
 
 from harness.verify.check import Act, ActName, Expectation, ExpectName, Locator
-from harness.verify.words import failure, locator_words, phrase, show
+from harness.verify.words import failure, locator_words, phrase, show, telling
 
 
 def test_a_contract_reads_as_a_list_a_person_can_follow() -> None:
@@ -38,12 +38,14 @@ def test_a_failed_expectation_names_step_expected_seen_locator_and_page() -> Non
     assert told == snapshot("""\
 Step 3 ""Buy milk" is still there, still checked": expected the item "Buy milk" to be visible; seen: no visible element matches (1 match, transparent).
 Locator: role=listitem has(text="Buy milk")
-Console errors:
-  TypeError: x is null
-Page shows:
-- heading "To-do"
-Server log (end):
-GET / 200\
+<<data 8872d73e257f from "the page and the server">>
+| Console errors:
+|   TypeError: x is null
+| Page shows:
+| - heading "To-do"
+| Server log (end):
+| GET / 200
+<<end of data 8872d73e257f>>\
 """)  # noqa: E501 - as the coder sees it
 
 
@@ -88,3 +90,17 @@ def test_the_user_of_an_item_is_named() -> None:
 def test_a_locator_reads_on_one_line() -> None:
     locator = Locator(role="button", name="Delete", inside=Locator(role="listitem", has=Locator(text="Buy milk")))
     assert locator_words(locator) == snapshot('role=button name="Delete" inside(role=listitem has(text="Buy milk"))')
+
+
+def test_a_log_keeps_what_tells_something() -> None:
+    log = "\n".join(
+        [
+            '127.0.0.1 - - [x] "GET / HTTP/1.1" 200 -',
+            "127.0.0.1 - - [x] code 404, message File not found",
+            '127.0.0.1 - - [x] "GET /favicon.ico HTTP/1.1" 404 -',
+            "127.0.0.1 - - [x] code 404, message File not found",
+            '127.0.0.1 - - [x] "GET /app.js HTTP/1.1" 404 -',
+            "KeyError: 'title'",
+        ]
+    )
+    assert telling(log).splitlines() == [*log.splitlines()[3:]]
