@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _LASTING = {"commit": "green", "state": "yellow", "notice": "", "contract": "dim"}
 """Events that stay on the screen, and their colour; a verdict stays when it says no."""
 
+_COLUMNS = ("feature", "state", "commit", "proof", "what", "evidence")
+_COLOURS = {"passed": "green", "parked": "yellow", "open": ""}
+
 
 class Display(Protocol):
     """A listener that can make room for a question."""
@@ -159,17 +162,17 @@ class LiveDisplay:
         return Group(*lines)
 
 
-def rich_console(stream: IO[str]) -> RichConsole:
+def rich_console(stream: IO[str], width: int | None = None) -> RichConsole:
     """Rich, told to interpret nothing; it respects NO_COLOR and dumb terminals itself."""
     from rich.console import Console
 
-    return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
 
 
 def features_table(
     features: FeatureList, commits: Mapping[str, str] | None = None, evidence: Mapping[str, str] | None = None
 ) -> Table:
-    """The list as a table: feature, state, commit, proof, evidence.
+    """The list as a table; columns that would be empty are left out.
 
     Args:
         commits: feature id -> sha.
@@ -178,23 +181,29 @@ def features_table(
     from rich.table import Table
     from rich.text import Text
 
+    rows = [
+        (
+            Text(feature.id),
+            Text(state_of(feature), style=_COLOURS[state_of(feature)]),
+            Text((commits or {}).get(feature.id, "")[:10]),
+            Text(proof_words(feature)),
+            Text(one_line(feature.description)),
+            Text((evidence or {}).get(feature.id, "")),
+        )
+        for feature in features.features
+    ]
+    filled = [n for n in range(len(_COLUMNS)) if any(row[n].plain for row in rows)]
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
-    for name in ("feature", "state", "commit", "proof"):
-        table.add_column(name, no_wrap=name != "proof")
-    for name in ("what", "evidence"):
-        table.add_column(name, ratio=1, overflow="fold")
-    colours = {"passed": "green", "parked": "yellow", "open": ""}
-    for feature in features.features:
-        state, sha = state_of(feature), (commits or {}).get(feature.id, "")[:10]
-        cells = (sha, proof_words(feature), one_line(feature.description), (evidence or {}).get(feature.id, ""))
-        table.add_row(feature.id, Text(state, style=colours[state]), *(Text(cell) for cell in cells))
+    for n in filled:
+        table.add_column(_COLUMNS[n], no_wrap=n < 3, overflow="fold")
+    for row in rows:
+        table.add_row(*(row[n] for n in filled))
     return table
 
 
 def print_table(table: Table, stream: IO[str]) -> None:
     """Print a table as wide as the terminal; wide enough to read where there is none."""
-    console = rich_console(stream)
-    console.print(table, width=None if console.is_terminal else 160)
+    rich_console(stream, None if stream.isatty() else 200).print(table)
 
 
 def state_of(feature: Feature) -> str:
