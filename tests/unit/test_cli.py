@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -16,9 +17,10 @@ import typer
 
 from harness.cli import main
 from harness.cli_memory import read_age
-from harness.cli_run import read_spec, until_stopped
+from harness.cli_run import drive, read_spec, until_stopped
 from harness.cli_text import one_screen
-from harness.events import ModelCalled, SessionStarted, ToolReturned, VerdictReached
+from harness.console import Display
+from harness.events import Events, ModelCalled, Noticed, SessionStarted, ToolReturned, VerdictReached
 from harness.project import Project
 from harness.runtime import Ended, Stop
 from harness.threads import ThreadRecord, save_thread
@@ -207,6 +209,41 @@ def test_verify_without_any_proof_does_not_claim_success(harness: Callable[..., 
 )
 def test_ages_are_read(text: str, age: timedelta | None) -> None:
     assert read_age(text) == age
+
+
+@pytest.mark.parametrize("code", [0, 1, 130])
+async def test_a_run_ends_with_its_table_its_reason_and_how_to_go_on(project_dir: Path, code: int) -> None:
+    feature = {"id": "F1", "description": "Adds", "steps": ["See it"], "passes": True, "proof": {"red": 2}}
+    (project_dir / "features.json").write_text(json.dumps([feature]), encoding="utf-8")
+    stream = io.StringIO()
+
+    async def work(events: Events, stop: Stop, display: Display) -> Ended:
+        events.emit(Noticed(text="Half way."))
+        return Ended("TurnLimit", "5 turns used", code, "harness resume t-1")
+
+    assert await drive(project_dir, work, stream) == code
+    lines = [" ".join(line.split()) for line in stream.getvalue().splitlines()]
+    assert lines == [
+        "Half way.",
+        "feature state proof what",
+        "F1 passed 2 red Adds",
+        "TurnLimit: 5 turns used",
+        "Go on with: harness resume t-1",
+    ]
+
+
+async def test_a_run_cancelled_by_a_second_signal_ends_with_130_and_says_how_to_go_on(project_dir: Path) -> None:
+    begin(project_dir)
+    stream = io.StringIO()
+
+    async def work(events: Events, stop: Stop, display: Display) -> Ended:
+        stop.request()  # as the first signal does
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    assert await drive(project_dir, work, stream) == 130
+    assert f"harness resume t-1 {project_dir}" in stream.getvalue()
 
 
 async def test_the_first_signal_asks_and_the_run_ends_by_itself() -> None:
