@@ -260,9 +260,7 @@ def memory_rebuild(directory: Annotated[Path, typer.Option("--dir", help="The pr
 
 @app.command()
 def demo(
-    directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="Where to build; default: a new directory.")
-    ] = None,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to build.")] = Path("harness-demo"),
 ) -> None:
     """Build a small application before your eyes, with a recorded model and no key.
 
