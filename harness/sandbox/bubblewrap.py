@@ -97,8 +97,8 @@ def wrap(
         raise ValueError("network 'session' needs the process that holds the loopback")
     args = [*_join(holder_pid if network == "session" else None), program("bwrap")]
     args += mounts.system(policy)
-    args += mounts.toolchains([*policy.read_only, *read_only])
     args += mounts.project(policy, writable=project_writable)
+    args += mounts.toolchains([*policy.read_only, *read_only])  # after /tmp: they may lie below it on the host
     args += _network(network)
     args += _isolation(allow_userns)
     args += [] if status_fd is None else ["--json-status-fd", str(status_fd)]

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -459,3 +460,20 @@ async def until(holds: Callable[[], bool], seconds: float = 15) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not come to pass"
         await asyncio.sleep(0.02)
+
+
+@pytest.mark.needs("bwrap")
+async def test_what_may_be_read_is_there_though_it_lies_below_a_directory_of_the_rooms_own(tmp_path: Path) -> None:
+    """A clone in /tmp brings its environment there, and inside, /tmp is the room's."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        tool = Path(place).resolve() / "tool"
+        tool.mkdir()
+        (tool / "said").write_text("here")
+        for name in ("tree", "scratch"):
+            (tmp_path / name).mkdir()
+        policy = Policy(
+            worktree=tmp_path / "tree", scratch=tmp_path / "scratch", data_dir=tmp_path / "data", read_only=(tool,)
+        )
+        async with Room.open(policy, SandboxSettings(), tmp_path / "journal") as room:
+            assert (await room.run(f"cat {tool}/said; echo x > {tool}/said")).output.startswith("here")
+        assert (tool / "said").read_text() == "here"
