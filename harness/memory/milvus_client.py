@@ -17,6 +17,10 @@ from typing import Any
 from harness.errors import RecallError
 
 
+QUIET = {"grpc.keepalive_time_ms": 2_147_483_647, "grpc.keepalive_permit_without_calls": False}
+"""Lite's server takes the client's pings, one in 10 s, for an attack and hangs up."""
+
+
 class IndexHeldError(RecallError):
     """Another process has Milvus Lite's file."""
 
@@ -40,7 +44,7 @@ def connect(uri: str) -> Any:
         raise IndexHeldError(f"{path} is in use by {owner}.")
     with mapped(uri):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return client_class(uri=uri)
+        return client_class(uri=uri, grpc_options=QUIET)
 
 
 def disconnect(client: Any, uri: str) -> None:
@@ -108,6 +112,7 @@ def _translate(uri: str, exc: Exception) -> RecallError:
 def _import_client() -> Any:
     _silence()
     hidden = {name: os.environ.pop(name) for name in ("MILVUS_URI", "MILVUS_DEFAULT_CONNECTION") if name in os.environ}
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core writes to the terminal what reaches us as an exception
     asked = os.environ.get("PYTHON_DOTENV_DISABLED")
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"
     try:
