@@ -52,8 +52,6 @@ class CodingState(TypedDict, total=False):
     """What a thread must remember between nodes; the rest is in files."""
 
     feature_id: str
-    only: str
-    """Build this feature alone; empty: all."""
     sessions: int
     """Sessions of the thread so far; numbers their ids."""
     session_id: str
@@ -78,11 +76,16 @@ class CodingState(TypedDict, total=False):
 
 
 class Coding:
-    """The nodes, over one run's parts."""
+    """The nodes, over one run's parts.
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    Args:
+        only: build this feature alone; empty: all. A wish of this run, so it is not in the state.
+    """
+
+    def __init__(self, parts: Parts, only: str = "") -> None:
+        self.parts, self.only = parts, only
         self.ledger = Ledger(parts)
+        self._is_done_alone = False
 
     def build(self) -> Any:
         """Compile the graph over the run's checkpointer."""
@@ -114,7 +117,9 @@ class Coding:
     async def select(self, state: CodingState) -> Command[Node]:
         """Choose what to build, or end the thread. Replay: a pure choice from the list."""
         features = await self.ledger.features()
-        feature = _only(features, state["only"]) if state.get("only") else next_feature(features)
+        if self._is_done_alone:
+            _end(features)
+        feature = _only(features, self.only) if self.only else next_feature(features)
         if feature is None:
             return await self._nothing_open(state, features)
         self._stage("select", feature.description, feature.id)
@@ -238,8 +243,7 @@ class Coding:
         await self.parts.memory.remember(records)
         await forget(self.parts, session_id)
         clear_scratch(self.parts, session_id)
-        if state.get("only"):
-            _end(features)
+        self._is_done_alone = bool(self.only)
         return Command(goto="orient", update={"session_id": ""})
 
     async def _open_session(self, state: CodingState, feature: Feature) -> Command[Node]:

@@ -28,6 +28,12 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class UnknownFeature(FeatureFileError):
+    """Somebody asked for an id that the list does not have; the list itself is whole."""
+
+    exit_code = 2
+
+
 class Proof(_Value):
     """Expectations of a feature's check by how each was shown to be able to fail."""
 
@@ -164,12 +170,12 @@ class FeatureList(_Value):
     def get(self, feature_id: str) -> Feature:
         """One feature.
 
-        Raises: FeatureFileError: there is none of that id.
+        Raises: UnknownFeature: there is none of that id.
         """
         for feature in self.features:
             if feature.id == feature_id:
                 return feature
-        raise FeatureFileError(f"There is no feature {feature_id!r}.", "`harness status` lists the ids.")
+        raise UnknownFeature(f"There is no feature {feature_id!r}.", "`harness status` lists the ids.")
 
     def replace(self, feature_id: str, **fields: Any) -> FeatureList:
         """The list with some fields of one feature changed."""

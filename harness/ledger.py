@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel
 
 from harness.commits import make_trailers
-from harness.errors import FeatureFileError, RepoError
+from harness.errors import FeatureFileError, SetupError
 from harness.events import Noticed
 from harness.features import Feature, FeatureList, diff_lists
 from harness.progress import Progress, SessionEntry
-from harness.project import write_atomic
+from harness.project import Project, write_atomic
 from harness.specification import Specification
-from harness.state_file import file_errors, parse_json
+from harness.state_file import file_errors, parse_json, read_text
 from harness.verify.check import Check, Element, Elements
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=BaseModel)
 FEATURES, PROGRESS, ELEMENTS, SPEC = "features.json", "progress.json", "checks/elements.json", "spec.md"
+_TAKE_BACK = "Only additions are taken in. Take that change back with `git revert`, then run again."
 
 
 class Ledger:
@@ -74,7 +75,7 @@ class Ledger:
     async def elements(self) -> Elements:
         """Names bound so far."""
         text = await self._read(ELEMENTS)
-        return _parse(Elements, text, ELEMENTS) if text else Elements()
+        return _parse(Elements, Path(ELEMENTS), text) if text else Elements()
 
     async def element_words(self) -> dict[str, str]:
         """Names bound so far, in words, for the author of contracts."""
@@ -92,7 +93,7 @@ class Ledger:
                 text = await self._read(name)
                 if text is None:
                     raise FeatureFileError(f"{feature.id} passes, and {name} is missing.", "Restore it from git.")
-                found[feature.id] = _parse(Check, text, name)
+                found[feature.id] = _parse(Check, Path(name), text)
         return found
 
     async def spec_lines(self, feature: Feature) -> str:
@@ -168,28 +169,51 @@ class Ledger:
     async def take_in_user_commits(self) -> tuple[str, ...]:
         """Merge what the user committed; returns ids of features they added.
 
-        Raises: FeatureFileError: the list was changed otherwise than by additions. RepoError: a conflict.
+        The list is judged by what they changed since the branches parted, before anything is merged: a list that is
+        refused leaves nothing behind, and is accepted as soon as that change is taken back.
+
+        Raises: FeatureFileError: the list is broken, or changed otherwise than by additions. SetupError: a conflict.
         """
         tree, branch = await self.tree(), await self._parts.repo.branch()
+        await self._refuse_uncommitted()
         if branch is None or branch == self._parts.branch:
             return ()
-        before, ours = await tree.head(), await self._read(FEATURES)
+        added = await self._added_on(branch)
+        before = await tree.head()
         result = await tree.merge(branch)
         if not result.merged:
-            raise RepoError(
+            raise SetupError(
                 f"Your branch {branch} and {self._parts.branch} conflict: {result.reason}",
-                f"Merge {self._parts.branch} into {branch} yourself, then run again.",
+                f"Nothing was merged. Run `git merge {self._parts.branch}` on {branch}, mend the conflict, run again.",
             )
-        if ours is None or result.sha == before:
+        return added if result.sha != before else ()
+
+    async def _added_on(self, branch: str) -> tuple[str, ...]:
+        """Ids of features that are new on the user's branch."""
+        tree = await self.tree()
+        old, new = [await tree.read(FEATURES, at) for at in (await tree.fork_point(branch), branch)]
+        if new == old or old is None:
             return ()
-        change = diff_lists(FeatureList.parse(ours, FEATURES), await self.features())
-        if not change.is_acceptable:
-            await tree.reset(before)
+        if new is None:
+            raise FeatureFileError(f"{FEATURES} was deleted on {branch}.", _TAKE_BACK)
+        change = diff_lists(FeatureList.parse(old, FEATURES), FeatureList.parse(new, FEATURES))
+        if change.is_acceptable:
+            return change.added
+        raise FeatureFileError(f"{FEATURES} was changed on {branch} by somebody else: {change}.", _TAKE_BACK)
+
+    async def _refuse_uncommitted(self) -> None:
+        """Notice a list that was changed in the checkout and not committed, before it is passed over in silence."""
+        if FEATURES not in await self._parts.repo.dirty():
+            return
+        path = self._parts.project.features_file
+        if not path.exists():
+            raise FeatureFileError(f"{path} is gone.", f"Bring it back with `git restore {FEATURES}`, then run again.")
+        change = diff_lists(await self.features(), FeatureList.load(path))
+        if change.added or not change.is_acceptable:
             raise FeatureFileError(
-                f"{FEATURES} was changed on {branch} by somebody else: {change}.",
-                "Only additions are taken in. Undo that change with `git revert` or `git restore`, then run again.",
+                f"{path} has changes that are not committed: {change}.",
+                f"Commit them (additions are taken in), or undo them with `git restore {FEATURES}`; then run again.",
             )
-        return change.added
 
     async def _write(
         self,
@@ -219,10 +243,24 @@ class Ledger:
         return await (await self.tree()).read(name)
 
 
+def require_readable(project: Project) -> FeatureList | None:
+    """Read all the files in the user's checkout that the harness keeps there, before anything else is done.
+
+    Returns: the list; None while there is none.
+    Raises: FeatureFileError: one is broken; it is named.
+    """
+    if project.progress_file.exists():
+        Progress.load(project.progress_file)
+    for path in sorted(set(project.checks_dir.glob("*.json")) - {project.checks_dir / "flows.json"}):
+        _parse(Elements if path.name == Path(ELEMENTS).name else Check, path)
+    return FeatureList.load(project.features_file) if project.features_file.exists() else None
+
+
 def _json(value: BaseModel) -> str:
     return value.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"
 
 
-def _parse(kind: type[T], text: str, name: str) -> T:
-    with file_errors(Path(name), "check"):
-        return kind.model_validate(parse_json(text))
+def _parse(kind: type[T], path: Path, text: str | None = None) -> T:
+    """Read a check or the element names from a text, or from the file itself."""
+    with file_errors(path, "list of elements" if kind is Elements else "check"):
+        return kind.model_validate(parse_json(read_text(path) if text is None else text))

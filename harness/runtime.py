@@ -7,6 +7,8 @@ the reverse order, the thread's record says how it ended, and the lock is free.
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.errors import ContractError, HarnessError, SetupError, StopRun
+from harness.errors import AdapterError, ContractError, HarnessError, SetupError, StopRun
 from harness.events import Events, Noticed, RunEnded
 from harness.lock import ProjectLock
 from harness.project import Project, check_name
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 Stage = Literal["init", "build"]
 _RECURSION = 1_000_000
 """Super-steps of one invocation; LangGraph's default ends a long build."""
+_BETWEEN = {"orient", "regress", "select"}
+"""Nodes before which no feature is in work: a run that finds a thread there begins by looking at everything again."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,6 @@ class Stop:
 class RunOptions:
     """What one run was asked for, beyond the settings."""
 
-    only: str = ""
     max_sessions: int = 0
     max_turns: int = 0
     record: Path | None = None
@@ -88,7 +91,7 @@ async def initialise(
 
     Raises: HarnessError: what happened and what to do.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    _make(directory)
     thread_id = _thread_to_initialise(directory, thread_id)
     if not spec.strip():
         raise SetupError("The specification is empty.", "Give a file, a text, or - for standard input with --spec.")
@@ -125,6 +128,7 @@ async def build(
     """
     project = Project.find(directory)
     thread = _thread_to_build(project, thread_id, must_exist)
+    _require_files(project, only)
     if thread.stage == "init" and thread.exit_status != "Finished":
         begun = await initialise(
             directory,
@@ -139,11 +143,11 @@ async def build(
         )
         if begun.exit_code:
             return begun
-    options = RunOptions(only, max_sessions, max_turns, record)
+    options = RunOptions(max_sessions, max_turns, record)
     async with open_parts(directory, thread.thread_id, options, flags, events, stop) as parts:
         from harness.coding import Coding
 
-        return await _drive(parts, Coding(parts).build(), "build", {"only": only})
+        return await _drive(parts, Coding(parts, only).build(), "build", {"session_id": ""}, only)
 
 
 async def replay_checks(
@@ -210,6 +214,7 @@ async def open_parts(
         repo = await asyncio.to_thread(Repo.create if create else Repo.open, directory)
         project = Project.find(directory)
         lock = stack.enter_context(ProjectLock(project, thread_id))
+        _require_writable(project.directory, repo.git.common_dir)
         _require_tools(settings, events)
         repo.require_identity()
         await _require_branch(repo)
@@ -259,7 +264,7 @@ async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
         ) from exc
 
 
-async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any]) -> Ended:
+async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any], only: str = "") -> Ended:
     """Run a graph from its last checkpoint to its end or a reason to stop, and keep a record of that."""
     config = {
         "configurable": {"thread_id": f"{parts.thread_id}:{stage}", "checkpoint_ns": ""},
@@ -269,7 +274,10 @@ async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any]) 
     ended: StopRun | None = None
     try:
         state = await graph.aget_state(config)
-        await graph.ainvoke(None if state.next else fresh, config, durability="sync")
+        is_in_work = bool(set(state.next) - _BETWEEN)
+        if is_in_work and only:
+            _require_same(parts, only, state.values.get("feature_id", only))
+        await graph.ainvoke(None if is_in_work else fresh, config, durability="sync")
     except StopRun as exc:
         ended = exc
     except asyncio.CancelledError:
@@ -277,6 +285,8 @@ async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any]) 
         raise
     except HarnessError as exc:
         _record(parts, stage, type(exc).__name__, exc.what)
+        if isinstance(exc, AdapterError):
+            exc.remedy = f"{exc.remedy}\nNothing is lost. Go on with: {_again(parts)}".strip()
         raise
     result = _ended(parts, stage, ended)
     _record(parts, stage, result.exit_status, result.reason)
@@ -285,13 +295,14 @@ async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any]) 
 
 
 def _ended(parts: Parts, stage: Stage, ended: StopRun | None) -> Ended:
-    directory = parts.project.directory
     if ended is None:
-        return Ended("Finished", "The project is initialised.", 0, f"harness run {directory}")
-    if ended.exit_code == 0:
-        return Ended(ended.exit_status, ended.reason, 0, "")
-    again = f"harness resume {parts.thread_id} {directory}"
-    return Ended(ended.exit_status, ended.reason, ended.exit_code, again)
+        where = shlex.quote(str(parts.project.directory))
+        return Ended("Finished", "The project is initialised.", 0, f"harness run {where}")
+    return Ended(ended.exit_status, ended.reason, ended.exit_code, _again(parts) if ended.exit_code else "")
+
+
+def _again(parts: Parts) -> str:
+    return f"harness resume {parts.thread_id} {shlex.quote(str(parts.project.directory))}"
 
 
 def _record(parts: Parts, stage: Stage, exit_status: str, reason: str = "") -> None:
@@ -350,6 +361,41 @@ def _thread_to_build(project: Project, thread_id: str | None, must_exist: bool) 
     now = datetime.now(UTC)
     name = check_name(thread_id) if thread_id else new_thread_id()
     return ThreadRecord(thread_id=name, stage="build", started=now, updated=now)
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise SetupError(f"{directory} cannot be made a directory: {exc.strerror}.", "Choose another place.") from exc
+
+
+def _require_writable(*directories: Path) -> None:
+    for directory in directories:
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise SetupError(
+                f"{directory} cannot be written.", "Make it writable, or work on a clone in another place."
+            )
+
+
+def _require_files(project: Project, only: str) -> None:
+    """Read what a run stands on before it begins.
+
+    Raises: ContractError: a file is broken; it is named. UnknownFeature: there is no feature `only`.
+    """
+    from harness.ledger import require_readable
+
+    features = require_readable(project)
+    if only and features:
+        features.get(only)
+
+
+def _require_same(parts: Parts, only: str, at_work: str) -> None:
+    if only != at_work:
+        raise SetupError(
+            f"Thread {parts.thread_id!r} is in the middle of {at_work}, so {only} must wait.",
+            f"End it first with `{_again(parts)}`, or build {only} in another thread with --thread.",
+        )
 
 
 def _require_tools(settings: Settings, events: Events) -> None:

@@ -56,9 +56,13 @@ class Worktree:
         """The commit that is checked out."""
         return (await self.git.run("rev-parse", "--verify", "HEAD^{commit}")).strip()
 
-    async def read(self, name: str) -> str | None:
-        """A file as the last commit has it, whatever lies in the tree; None when it has none."""
-        answer = await self.git.ask("cat-file", "blob", f"HEAD:{to_root(name, self.prefix)}")
+    async def fork_point(self, branch: str) -> str:
+        """The last commit this checkout and a branch have in common."""
+        return (await self.git.run("merge-base", "HEAD", f"refs/heads/{branch}")).strip()
+
+    async def read(self, name: str, at: str = "HEAD") -> str | None:
+        """A file as a commit has it, whatever lies in the tree; None when it has none."""
+        answer = await self.git.ask("cat-file", "blob", f"{at}:{to_root(name, self.prefix)}")
         return answer.out if answer.code == 0 else None
 
     async def files(self) -> list[str]:

@@ -116,6 +116,8 @@ def _load(name: str) -> _Loaded:
 
 
 def _load_first(name: str) -> _Loaded:
+    if name.startswith(("/", ".", "~")) and not Path(name).is_dir():
+        raise RecallError(f"There is no embedding model in {name}.", _remedy(name))
     _silence()
     import torch
     from sentence_transformers import SentenceTransformer
