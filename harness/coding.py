@@ -44,6 +44,8 @@ Node = Literal["orient", "regress", "select", "contract", "session", "verify", "
 
 LESSONS = ("failure", "decision", "note", "progress")
 """Kinds recalled for a brief; what the specification, the plan and the log say stands in it anyway."""
+FOR_A_PERSON = ("disputed:", "needs ")
+"""How the reasons begin for which another try is no help."""
 FULL_REGRESS_EVERY = 10
 """Commits after which all passed checks are replayed, whatever the time allowed."""
 
@@ -63,6 +65,8 @@ class CodingState(TypedDict, total=False):
     outcome: Outcome
     summary: str
     next: str
+    asked: str
+    """What the coder wants a person to decide, should the verdict be a failure."""
     turns: int
     seconds: dict[str, float]
     green_sha: str
@@ -216,7 +220,8 @@ class Coding:
     async def park(self, state: CodingState) -> Command[Node]:
         """Set the feature aside in a state commit, the work kept as a patch. Replay: as commit."""
         feature = await self._feature(state)
-        reason = self._verdict(feature.id).park_reason
+        verdict = self._verdict(feature.id)
+        reason = state.get("asked") or verdict.park_reason or verdict.gist
         await self._save_patch(state)
         await self._change(feature.id, "parked", reason, self._entry(state, "parked"))
         return Command(goto="record", update={"outcome": "parked"})
@@ -261,7 +266,11 @@ class Coding:
         """Back with evidence, a fresh session, or set aside."""
         limits = self.parts.settings.limits
         out_of_turns = limits.session_turns and state["turns"] >= limits.session_turns
-        if verdict.park_now or (state["tries"] >= limits.sessions and state["attempt"] >= limits.repairs):
+        if (
+            verdict.park_now
+            or state.get("asked")
+            or (state["tries"] >= limits.sessions and state["attempt"] >= limits.repairs)
+        ):
             return Command(goto="park", update=update)
         if state["attempt"] < limits.repairs and not out_of_turns:
             return Command(goto="session", update={**update, "attempt": state["attempt"] + 1})
@@ -272,7 +281,7 @@ class Coding:
         return Command(goto="session", update={**update, "session_id": "", "attempt": 0})
 
     async def _nothing_open(self, state: CodingState, features: FeatureList) -> Command[Node]:
-        parked = [f for f in features.features if f.status == "parked"]
+        parked = [f for f in features.features if f.status == "parked" and not f.reason.startswith(FOR_A_PERSON)]
         if parked and not state.get("reopened"):
             for feature in parked:
                 await self._change(feature.id, "reopened", f"second chance; parked before: {feature.reason}")
@@ -450,7 +459,12 @@ def _only(features: FeatureList, feature_id: str) -> Feature | None:
 
 
 def _told(outcome: SessionOutcome) -> CodingState:
-    return {"summary": outcome.summary, "next": outcome.next, "turns": outcome.turns}
+    asked = ""
+    if outcome.changes:
+        asked = f"needs decision: it cannot be built without changing {', '.join(outcome.changes)}"
+    if outcome.dispute:
+        asked = f"disputed: step {outcome.dispute.step} of the check: {outcome.dispute.why}"
+    return {"summary": outcome.summary, "next": outcome.next, "turns": outcome.turns, "asked": asked}
 
 
 def _add(state: CodingState, stage: str, started: float) -> dict[str, float]:

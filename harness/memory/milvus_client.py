@@ -16,7 +16,6 @@ from typing import Any
 
 from harness.errors import RecallError
 
-
 QUIET = {"grpc.keepalive_time_ms": 2_147_483_647, "grpc.keepalive_permit_without_calls": False}
 """Lite's server takes the client's pings, one in 10 s, for an attack and hangs up."""
 
