@@ -38,8 +38,10 @@ async def coder_session(
 
     Raises: SetupError, ShellError: the sandbox cannot be had.
     """
+    calls_file = parts.desk_dir(feature_id) / f"{session_id}.calls.jsonl"
     if not await has_begun(parts, session_id):
         await tree.reset(base_sha)  # before the room opens: its stand-ins lie in the tree
+        calls_file.unlink(missing_ok=True)  # of a session of this name whose checkpoints were lost
     scratch = scratch_dir(parts, session_id)
     policy = room_policy(parts, tree, scratch)
     async with Room.open(policy, parts.settings.sandbox, parts.project.rooms_dir / f"{session_id}.jsonl") as room:
@@ -58,8 +60,7 @@ async def coder_session(
                     feature_id=feature_id,
                 ),
             ]
-            journal = Journal(parts.desk(feature_id) / f"{session_id}.calls.jsonl", tree.directory)
-            yield Session(parts, session_id, role, tools, journal)
+            yield Session(parts, session_id, role, tools, Journal(calls_file, tree.directory))
         finally:
             await window.close()
 

@@ -12,29 +12,27 @@ out of the graph at a safe point; the checkpoint before that node is where the n
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict
 
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
-from harness.brief import render_brief, render_evidence
 from harness.coder import clear_scratch, coder_session
 from harness.commits import make_trailers
+from harness.desk import Desk
 from harness.errors import FeaturesOpen, Finished, RepoError
 from harness.events import Committed, ContractWritten, Noticed, SessionStarted, StageStarted, StateChanged
 from harness.features import Feature, FeatureList, PassedAt, mark_passed, next_feature, park, reopen
 from harness.ledger import Ledger
-from harness.memory.record import make_record
+from harness.lessons import Lessons
 from harness.progress import Outcome, SessionEntry
 from harness.project import write_atomic
 from harness.prompts import load_prompt
 from harness.session import forget
-from harness.tools.memory import quote
-from harness.verify.author import contract_words, revise_contract, write_contract
-from harness.verify.check import Contract
-from harness.verify.verdict import Case, Verdict, regress_tree, verify_feature
+from harness.verify.author import contract_words
+from harness.verify.verdict import Verdict, regress_tree, verify_feature
 
 if TYPE_CHECKING:
     from harness.parts import Parts
@@ -42,8 +40,6 @@ if TYPE_CHECKING:
 
 Node = Literal["orient", "regress", "select", "contract", "session", "verify", "commit", "park", "record"]
 
-LESSONS = ("failure", "decision", "note", "progress")
-"""Kinds recalled for a brief; what the specification, the plan and the log say stands in it anyway."""
 FOR_A_PERSON = ("disputed:", "needs ")
 """How the reasons begin for which another try is no help."""
 FULL_REGRESS_EVERY = 10
@@ -59,6 +55,8 @@ class CodingState(TypedDict, total=False):
     session_id: str
     tries: int
     """Fresh sessions on the current feature."""
+    failed: list[dict[str, Any]]
+    """Progress entries of those that failed, for the next commit; three at most."""
     attempt: int
     """Failed verdicts in the current session."""
     base_sha: str
@@ -133,20 +131,20 @@ class Coding:
             "attempt": 0,
             "session_id": "",
             "seconds": {},
+            "failed": [],
             "rewritten": False,
         }
         return Command(goto="contract", update=fresh)
 
     async def contract(self, state: CodingState) -> Command[Node]:
         """Agree the proof before the code. Replay: a contract that is on the desk is kept."""
-        feature = await self._feature(state)
-        self._stage("contract", feature.description, feature.id)
-        started = time.monotonic()
-        contract = await self._agreed(feature)
+        desk, started = await self._desk(state), time.monotonic()
+        self._stage("contract", desk.feature.description, desk.feature.id)
+        contract = await desk.contract()
         acts = len(contract.items) - len(list(contract.expectations()))
         self.parts.events.emit(
             ContractWritten(
-                feature_id=feature.id,
+                feature_id=desk.feature.id,
                 acts=acts,
                 expectations=len(contract.items) - acts,
                 words=contract_words(contract),
@@ -156,42 +154,46 @@ class Coding:
 
     async def session(self, state: CodingState) -> Command[Node]:
         """One attempt of a session. Replay: goes on at the turn it was in; a new session begins on a reset tree."""
-        feature, started = await self._feature(state), time.monotonic()
+        desk, started = await self._desk(state), time.monotonic()
         if not state.get("session_id"):
-            return await self._open_session(state, feature)
-        session_id = state["session_id"]
-        self._stage("session", session_id, feature.id)
+            return await self._open_session(state, desk.feature)
+        session_id, attempt = state["session_id"], state["attempt"]
+        self._stage("session", session_id, desk.feature.id)
         tree = await self.ledger.tree()
-        async with coder_session(self.parts, tree, session_id, feature.id, "coder", state["base_sha"]) as session:
-            message = await self._message(state, feature)
+        async with coder_session(self.parts, tree, session_id, desk.feature.id, "coder", state["base_sha"]) as session:
+            left = self.parts.settings.limits.repairs - attempt
+            message = desk.evidence(left) if attempt else await desk.brief()
             self.parts.events.emit(
-                SessionStarted(session_id=session_id, feature_id=feature.id, attempt=state["attempt"], brief=message)
+                SessionStarted(session_id=session_id, feature_id=desk.feature.id, attempt=attempt, brief=message)
             )
-            outcome = await session.run(load_prompt("coder"), message, state["attempt"])
+            outcome = await session.run(load_prompt("coder"), message, attempt)
         return Command(goto="verify", update=_told(outcome) | {"seconds": _add(state, "session", started)})
 
     async def verify(self, state: CodingState) -> Command[Node]:
         """Let code decide. Replay: the verdict is computed again from the same tree."""
-        feature, started = await self._feature(state), time.monotonic()
-        self._stage("verify", feature.description, feature.id)
-        verdict = await verify_feature(await self._case(state, feature))
-        write_atomic(self._verdict_file(feature.id), verdict.model_dump_json(indent=1))
+        desk, started = await self._desk(state), time.monotonic()
+        self._stage("verify", desk.feature.description, desk.feature.id)
+        everything = state.get("commits", 0) % FULL_REGRESS_EVERY == FULL_REGRESS_EVERY - 1
+        case = await desk.case(state["session_id"], state["attempt"], state["base_sha"], everything=everything)
+        verdict = await verify_feature(case)
+        desk.keep_verdict(verdict)
         update: CodingState = {"seconds": _add(state, "verify", started)}
         if verdict.passed:
             green = {"outcome": "passed", "regressed_all": verdict.regressed_all}
             return Command(goto="commit", update={**update, **green})
         if verdict.meaningless and not state.get("rewritten"):
-            self._notice(f"{feature.id}: the contract is written again, because part of it can never fail.")
-            await self._rewrite(feature, verdict)
+            self._notice(f"{desk.feature.id}: the contract is written again, because part of it can never fail.")
+            await desk.rewrite(verdict)
             return Command(goto="verify", update={**update, "rewritten": True})
-        await self._remember_failure(state, feature, verdict)
-        return await self._after_failure(state, feature, verdict, update)
+        lesson = self._lessons(state, desk.feature).failed(state["attempt"], verdict.gist)
+        await self.parts.memory.remember([lesson])
+        return await self._after_failure(state, desk.feature, verdict, update)
 
     async def commit(self, state: CodingState) -> Command[Node]:
         """One commit: code, state, check, progress. Replay: found by its trailers, it is not made again."""
-        feature = await self._feature(state)
+        desk = await self._desk(state)
+        feature, verdict = desk.feature, desk.verdict()
         self._stage("commit", feature.description, feature.id)
-        verdict = self._verdict(feature.id)
         assert verdict.check is not None
         passed_at = PassedAt(
             session=state["session_id"],
@@ -207,7 +209,7 @@ class Coding:
             f"{state['summary']}\n\nProof: {verdict.proof_words}. {verdict.regressed}",
             trailers,
             features,
-            self._entry(state, "passed"),
+            self._entries(state, "passed"),
             check=verdict.check,
             elements=verdict.elements,
         )
@@ -219,32 +221,21 @@ class Coding:
 
     async def park(self, state: CodingState) -> Command[Node]:
         """Set the feature aside in a state commit, the work kept as a patch. Replay: as commit."""
-        feature = await self._feature(state)
-        verdict = self._verdict(feature.id)
+        desk = await self._desk(state)
+        verdict = desk.verdict()
         reason = state.get("asked") or verdict.park_reason or verdict.gist
         await self._save_patch(state)
-        await self._change(feature.id, "parked", reason, self._entry(state, "parked"))
+        await self._change(desk.feature.id, "parked", reason, self._entries(state, "parked"))
         return Command(goto="record", update={"outcome": "parked"})
 
     async def record(self, state: CodingState) -> Command[Node]:
         """Put the outcome into memory and forget the session's context. Replay: records have keys."""
-        feature_id, session_id = state["feature_id"], state["session_id"]
-        features = await self.ledger.features()
-        feature = features.get(feature_id)
-        verdict = self._verdict(feature_id)
-        passed = state["outcome"] == "passed"
-        text = f"{feature.description} - {state['summary']}" if passed else f"{feature.description} - {verdict.reason}"
-        about: dict[str, Any] = {
-            "source": f"session {session_id}",
-            "thread": self.parts.thread_id,
-            "session": session_id,
-            "feature": feature_id,
-            "outcome": state["outcome"],
-        }
-        records = [make_record(self.ledger.name, "progress" if passed else "failure", text, **about)]
-        if passed and state["attempt"] and state["summary"]:
-            mended = {**about, "outcome": "mended"}
-            records.append(make_record(self.ledger.name, "failure", f"What mended it: {state['summary']}", **mended))
+        desk, session_id = await self._desk(state), state["session_id"]
+        lessons = self._lessons(state, desk.feature)
+        if state["outcome"] == "passed":
+            records = lessons.passed(state["summary"], after_failures=bool(state["attempt"] or state["failed"]))
+        else:
+            records = lessons.parked(desk.feature.reason)
         await self.parts.memory.remember(records)
         await forget(self.parts, session_id)
         clear_scratch(self.parts, session_id)
@@ -255,7 +246,8 @@ class Coding:
         """Number a new session; a super-step of its own, so that a kill later finds the number."""
         self.parts.budget.check()
         self.parts.budget.start_session()
-        number = state.get("sessions", 0) + 1
+        known = (await self.ledger.progress()).last_number  # where checkpoints were lost, no id is used twice
+        number = max(state.get("sessions", 0), known) + 1
         head = await self.ledger.head()
         named = {"sessions": number, "session_id": f"s{number:03}-{feature.id}", "attempt": 0, "base_sha": head}
         return Command(goto="session", update=named | {"tries": state["tries"] + 1})
@@ -266,11 +258,7 @@ class Coding:
         """Back with evidence, a fresh session, or set aside."""
         limits = self.parts.settings.limits
         out_of_turns = limits.session_turns and state["turns"] >= limits.session_turns
-        if (
-            verdict.park_now
-            or state.get("asked")
-            or (state["tries"] >= limits.sessions and state["attempt"] >= limits.repairs)
-        ):
+        if verdict.park_now or state.get("asked"):
             return Command(goto="park", update=update)
         if state["attempt"] < limits.repairs and not out_of_turns:
             return Command(goto="session", update={**update, "attempt": state["attempt"] + 1})
@@ -278,7 +266,8 @@ class Coding:
             return Command(goto="park", update=update)
         await self._save_patch(state)
         self._notice(f"{feature.id}: a fresh session starts; the work of {state['session_id']} is kept as a patch.")
-        return Command(goto="session", update={**update, "session_id": "", "attempt": 0})
+        failed = [*state["failed"], self._entry(state, "failed").model_dump(mode="json")]
+        return Command(goto="session", update={**update, "session_id": "", "attempt": 0, "failed": failed})
 
     async def _nothing_open(self, state: CodingState, features: FeatureList) -> Command[Node]:
         parked = [f for f in features.features if f.status == "parked" and not f.reason.startswith(FOR_A_PERSON)]
@@ -309,68 +298,6 @@ class Coding:
             await self._change(feature_id, "reopened", reason)
         return {"green_sha": head} if complete and not broken else {}
 
-    async def _agreed(self, feature: Feature) -> Contract:
-        """The contract on the desk, written first where there is none."""
-        path = self._contract_file(feature.id)
-        if path.exists():
-            return Contract.model_validate_json(path.read_text(encoding="utf-8"))
-        contract = await write_contract(
-            self.parts.model,
-            feature,
-            await self.ledger.spec_lines(feature),
-            await self.ledger.element_words(),
-            f"{self.parts.thread_id}/contract/{feature.id}",
-        )
-        write_atomic(path, contract.model_dump_json(by_alias=True, indent=1))
-        return contract
-
-    async def _rewrite(self, feature: Feature, verdict: Verdict) -> None:
-        """Have the author write anew what proved nothing; the application is not touched."""
-        contract = await revise_contract(
-            self.parts.model,
-            feature,
-            await self.ledger.spec_lines(feature),
-            await self.ledger.element_words(),
-            f"{self.parts.thread_id}/contract/{feature.id}/again",
-            await self._agreed(feature),
-            [f"nothing on the page makes this fail: {words}" for words in verdict.meaningless],
-        )
-        write_atomic(self._contract_file(feature.id), contract.model_dump_json(by_alias=True, indent=1))
-
-    async def _message(self, state: CodingState, feature: Feature) -> str:
-        if state["attempt"]:
-            left = self.parts.settings.limits.repairs - state["attempt"]
-            return render_evidence(self._verdict(feature.id).reason, left)
-        contract = await self._agreed(feature)
-        query = f"{feature.description} {' '.join(feature.steps)}"
-        recalled = await self.parts.memory.recall(query, kinds=LESSONS)
-        return render_brief(
-            feature,
-            await self.ledger.spec_lines(feature),
-            contract_words(contract),
-            (await self.ledger.features()).totals,
-            (await self.ledger.progress()).tail(3),
-            await self.ledger.subjects(5),
-            await self.ledger.files(),
-            quote(recalled),
-        )
-
-    async def _remember_failure(self, state: CodingState, feature: Feature, verdict: Verdict) -> None:
-        await self.parts.memory.remember(
-            [
-                make_record(
-                    self.ledger.name,
-                    "failure",
-                    f"{feature.description}: {verdict.gist}",
-                    source=f"session {state['session_id']} attempt {state['attempt']}",
-                    thread=self.parts.thread_id,
-                    session=state["session_id"],
-                    feature=feature.id,
-                    outcome="failed",
-                )
-            ]
-        )
-
     async def _save_patch(self, state: CodingState) -> None:
         """Keep a failed attempt's work. A nested repository in it is named instead of read."""
         tree, directory = await self.ledger.tree(), self.parts.project.patches_dir
@@ -384,14 +311,18 @@ class Coding:
         await tree.reset(state["base_sha"])
 
     async def _change(
-        self, feature_id: str, change: Literal["parked", "reopened"], reason: str, entry: SessionEntry | None = None
+        self, feature_id: str, change: Literal["parked", "reopened"], reason: str, entries: Sequence[SessionEntry] = ()
     ) -> None:
         """A state commit: the list changes, the code does not."""
         features = await self.ledger.features()
         changed = park(features, feature_id, reason) if change == "parked" else reopen(features, feature_id, reason)
-        await self.ledger.commit_state(feature_id, change, reason, changed, entry)
-        self._contract_file(feature_id).unlink(missing_ok=True)
+        await self.ledger.commit_state(feature_id, change, reason, changed, entries)
+        Desk(self.parts, self.ledger, changed.get(feature_id)).drop_contract()
         self.parts.events.emit(StateChanged(feature_id=feature_id, change=change, reason=reason))
+
+    def _entries(self, state: CodingState, outcome: Outcome) -> list[SessionEntry]:
+        """What the sessions on the feature did, the last one last."""
+        return [*map(SessionEntry.model_validate, state["failed"]), self._entry(state, outcome)]
 
     def _entry(self, state: CodingState, outcome: Outcome) -> SessionEntry:
         used = self.parts.budget.meter.take()
@@ -408,37 +339,12 @@ class Coding:
             ended_at=datetime.now(UTC),
         )
 
-    async def _case(self, state: CodingState, feature: Feature) -> Case:
-        """All that a verdict is asked about; names bound in an earlier attempt are kept."""
-        path = self._verdict_file(feature.id)
-        earlier = self._verdict(feature.id).check if path.exists() else None
-        contract = await self._agreed(feature)
-        return Case(
-            self.parts,
-            feature,
-            contract,
-            await self.ledger.tree(),
-            state["base_sha"],
-            await self.ledger.features(),
-            await self.ledger.checks(),
-            await self.ledger.elements(),
-            conversation=f"{self.parts.thread_id}/{state['session_id']}/bind-{state['attempt']}",
-            everything=state.get("commits", 0) % FULL_REGRESS_EVERY == FULL_REGRESS_EVERY - 1,
-            known=earlier.bindings if earlier and earlier.contract == contract else {},
-            spec_lines=await self.ledger.spec_lines(feature),
-        )
+    async def _desk(self, state: CodingState) -> Desk:
+        feature = (await self.ledger.features()).get(state["feature_id"])
+        return Desk(self.parts, self.ledger, feature)
 
-    async def _feature(self, state: CodingState) -> Feature:
-        return (await self.ledger.features()).get(state["feature_id"])
-
-    def _contract_file(self, feature_id: str) -> Path:
-        return self.parts.desk(feature_id) / "contract.json"
-
-    def _verdict_file(self, feature_id: str) -> Path:
-        return self.parts.desk(feature_id) / "verdict.json"
-
-    def _verdict(self, feature_id: str) -> Verdict:
-        return Verdict.model_validate_json(self._verdict_file(feature_id).read_text(encoding="utf-8"))
+    def _lessons(self, state: CodingState, feature: Feature) -> Lessons:
+        return Lessons(self.ledger.name, self.parts.thread_id, state["session_id"], feature)
 
     def _stage(self, stage: str, detail: str = "", feature_id: str = "") -> None:
         self.parts.events.emit(StageStarted(stage=stage, detail=detail, feature_id=feature_id))

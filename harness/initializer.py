@@ -143,7 +143,7 @@ class Initializer:
         trailers = make_trailers(self.parts.thread_id, event="baseline")
         count = len(plan.features.features)
         subject, body = f"Baseline: {count} features planned", _left_out(plan)
-        sha = await self.ledger.commit(subject, body, trailers, plan.features, None)
+        sha = await self.ledger.commit(subject, body, trailers, plan.features)
         self.parts.events.emit(Committed(feature_id="", commit_sha=sha, subject=subject))
         await self._remember(plan)
         await forget(self.parts, SESSION)
@@ -196,11 +196,11 @@ class Initializer:
 
     @property
     def _spec_file(self) -> Path:
-        return self.parts.desk(DESK) / SPEC
+        return self.parts.desk_dir(DESK) / SPEC
 
     @property
     def _plan_file(self) -> Path:
-        return self.parts.desk(DESK) / "plan.json"
+        return self.parts.desk_dir(DESK) / "plan.json"
 
     def _stage(self, stage: str, detail: str = "") -> None:
         self.parts.events.emit(StageStarted(stage=stage, detail=detail))

@@ -6,7 +6,7 @@ have touched. Everything is written in one commit, which is found again by its t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -121,7 +121,7 @@ class Ledger:
         body: str,
         trailers: Mapping[str, str],
         features: FeatureList,
-        entry: SessionEntry | None,
+        entries: Sequence[SessionEntry] = (),
         *,
         check: Check | None = None,
         elements: Mapping[str, Element] | None = None,
@@ -141,20 +141,20 @@ class Ledger:
         if made:
             await tree.reset(await tree.head())
         else:
-            names = await self._write(features, entry, check, elements or {})
+            names = await self._write(features, entries, check, elements or {})
             made = await tree.commit(subject, body, trailers, paths=[] if state_only else None, always=names)
         await self.follow()
         return made
 
     async def commit_state(
-        self, feature_id: str, event: str, reason: str, features: FeatureList, entry: SessionEntry | None
+        self, feature_id: str, event: str, reason: str, features: FeatureList, entries: Sequence[SessionEntry]
     ) -> str:
         """A commit of the list alone: parked, reopened, amended."""
         count = len((await self.progress()).sessions)
         trailers = make_trailers(
-            self._parts.thread_id, entry.session if entry else f"{event}-{count}", feature_id, event
+            self._parts.thread_id, entries[-1].session if entries else f"{event}-{count}", feature_id, event
         )
-        return await self.commit(f"{feature_id}: {event}", reason, trailers, features, entry, state_only=True)
+        return await self.commit(f"{feature_id}: {event}", reason, trailers, features, entries, state_only=True)
 
     async def follow(self) -> None:
         """Move the user's checked-out branch to the thread's last commit, where that overwrites nothing of theirs."""
@@ -175,10 +175,9 @@ class Ledger:
         Raises: FeatureFileError: the list is broken, or changed otherwise than by additions. SetupError: a conflict.
         """
         tree, branch = await self.tree(), await self._parts.repo.branch()
-        await self._refuse_uncommitted()
+        added = await self.added_by_user()
         if branch is None or branch == self._parts.branch:
             return ()
-        added = await self._added_on(branch)
         before = await tree.head()
         result = await tree.merge(branch)
         if not result.merged:
@@ -188,15 +187,21 @@ class Ledger:
             )
         return added if result.sha != before else ()
 
-    async def _added_on(self, branch: str) -> tuple[str, ...]:
-        """Ids of features that are new on the user's branch."""
-        tree = await self.tree()
+    async def added_by_user(self) -> tuple[str, ...]:
+        """Ids of features that are new on the user's branch.
+
+        Raises: FeatureFileError: as `take_in_user_commits`.
+        """
+        await self._refuse_uncommitted()
+        tree, branch = await self.tree(), await self._parts.repo.branch()
+        if branch is None or branch == self._parts.branch:
+            return ()
         old, new = [await tree.read(FEATURES, at) for at in (await tree.fork_point(branch), branch)]
         if new == old or old is None:
             return ()
         if new is None:
             raise FeatureFileError(f"{FEATURES} was deleted on {branch}.", _TAKE_BACK)
-        change = diff_lists(FeatureList.parse(old, FEATURES), FeatureList.parse(new, FEATURES))
+        change = diff_lists(FeatureList.parse(old, FEATURES), FeatureList.parse(new, f"{branch}:{FEATURES}"))
         if change.is_acceptable:
             return change.added
         raise FeatureFileError(f"{FEATURES} was changed on {branch} by somebody else: {change}.", _TAKE_BACK)
@@ -218,13 +223,14 @@ class Ledger:
     async def _write(
         self,
         features: FeatureList,
-        entry: SessionEntry | None,
+        entries: Sequence[SessionEntry],
         check: Check | None,
         elements: Mapping[str, Element],
     ) -> list[str]:
         directory = (await self.tree()).directory
         totals, progress = features.totals, await self.progress()
-        progress = progress.append(entry) if entry else progress
+        for entry in entries:
+            progress = progress.append(entry)
         written = {
             FEATURES: features.to_json(),
             PROGRESS: progress.with_list(totals.total, totals.passing, totals.parked).to_json(),

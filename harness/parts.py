@@ -44,7 +44,7 @@ class Parts:
         """The thread's checkout."""
         return self.project.worktrees_dir / self.thread_id
 
-    def desk(self, feature_id: str) -> Path:
+    def desk_dir(self, feature_id: str) -> Path:
         """Papers of a feature in work: its contract, its last verdict, its tool journals. Made when missing."""
         desk = self.project.state_dir / "work" / self.thread_id / feature_id
         desk.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ commit sha: commits are found by their trailers.
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -100,6 +101,12 @@ class Progress(_Value):
         """The file with the totals of the feature list."""
         counts = {"features": total, "passing": passing, "parked": parked}
         return self.model_copy(update={"totals": self.totals.model_copy(update=counts)})
+
+    @property
+    def last_number(self) -> int:
+        """The highest number in a session's id (`s012-F003`); 0 before the first."""
+        numbers = (re.match(r"s(\d+)-", entry.session) for entry in self.sessions)
+        return max((int(number[1]) for number in numbers if number), default=0)
 
     def tail(self, count: int) -> tuple[SessionEntry, ...]:
         """The last sessions, oldest first."""

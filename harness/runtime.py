@@ -147,7 +147,9 @@ async def build(
     async with open_parts(directory, thread.thread_id, options, flags, events, stop) as parts:
         from harness.coding import Coding
 
-        return await _drive(parts, Coding(parts, only).build(), "build", {"session_id": ""}, only)
+        coding = Coding(parts, only)
+        await coding.ledger.added_by_user()  # a list that cannot be used is told now, not after the feature in work
+        return await _drive(parts, coding.build(), "build", {"session_id": ""}, only)
 
 
 async def replay_checks(
@@ -227,11 +229,12 @@ async def open_parts(
         stack.callback(trajectory.close)
         meter = Meter()
         stack.callback(events.listen(meter))
-        model = Model(settings.model, events, transport=Recorder(options.record) if options.record else None)
-        stack.push_async_callback(model.aclose)
         memory = Memory.open(project.memory_dir, settings.memory, project.state_dir.name, events)
         stack.push_async_callback(memory.close)
-        memory.start()
+        recorder = Recorder(options.record) if options.record else None
+        # Its libraries take seconds of the one interpreter there is: they load while the endpoint works.
+        model = Model(settings.model, events, transport=recorder, on_waiting=memory.start)
+        stack.push_async_callback(model.aclose)
         checkpointer = await stack.enter_async_context(open_checkpoints(project.checkpoints_file))
         budget = Budget(settings.limits, meter, options.max_turns, options.max_sessions, lambda: stop.requested)
         yield Parts(project, settings, thread_id, repo, model, memory, events, checkpointer, budget)
@@ -271,6 +274,7 @@ async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any], 
         "recursion_limit": _RECURSION,
     }
     _record(parts, stage, "")
+    parts.model.start()
     ended: StopRun | None = None
     try:
         state = await graph.aget_state(config)

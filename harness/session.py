@@ -9,8 +9,10 @@ did to the world is kept by the `Journal`, so that a turn that runs twice acts o
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
@@ -103,6 +105,8 @@ class Session:
         self._tools = {tool.name: tool for tool in (*tools, _FINISH)}
         self._schemas = [tool.schema() for tool in self._tools.values()]
         self.conversation = conversation_of(parts, session_id)
+        self._restored: asyncio.Task[None]
+        """Ends when what a kill took away is there again."""
         self._graph = self._build()
         self._config: RunnableConfig = {
             "configurable": {"thread_id": self.conversation, "checkpoint_ns": ""},
@@ -122,12 +126,21 @@ class Session:
         """
         state = await self._graph.aget_state(self._config)
         begun = state.created_at is not None and state.values.get("attempt") == attempt
-        if begun:
-            await self._restore(state.values["messages"])
         if not begun or state.next:
             given = None if begun else self._input(state.values, system, message, attempt)
-            await self._graph.ainvoke(given, self._config, durability="sync")
+            async with self._restoring(state.values["messages"] if begun else []):
+                await self._graph.ainvoke(given, self._config, durability="sync")
         return _outcome((await self._graph.aget_state(self._config)).values)
+
+    @asynccontextmanager
+    async def _restoring(self, messages: Sequence[BaseMessage]) -> AsyncIterator[None]:
+        """Restore while the model thinks; only tools wait for it."""
+        self._restored = asyncio.create_task(self._restore(messages))
+        try:
+            yield
+        finally:
+            self._restored.cancel()
+            await asyncio.wait({self._restored})
 
     def _build(self) -> Any:
         graph = StateGraph(_State)
@@ -171,6 +184,7 @@ class Session:
             for call in message.invalid_tool_calls
         ]
         finish: dict[str, Any] = {}
+        await self._restored
         for call in message.tool_calls:
             text = await self._journal.once(str(call["id"]), call["name"], call["args"], self._call)
             answers.append(ToolMessage(text, tool_call_id=str(call["id"])))

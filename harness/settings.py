@@ -159,7 +159,9 @@ def load_settings(project_dir: Path | None = None, flags: dict[str, Any] | None 
         return Settings.model_validate(_merge(user, narrowed, environment, flags or {}))
     except ValidationError as exc:
         lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:5])
-        sources = ", ".join(str(p) for p in (user_config_path(), (project_dir or Path()) / "harness.toml") if p.exists())
+        sources = ", ".join(
+            str(p) for p in (user_config_path(), (project_dir or Path()) / "harness.toml") if p.exists()
+        )
         raise ContractError(
             f"A setting is not understood: {lines}", f"Mend it in {sources or 'the environment'}."
         ) from exc

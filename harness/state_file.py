@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from harness.errors import FeatureFileError
 
-REMEDY = "The file was left as it is. Mend it, or take an earlier one: `git log -p -- {name}`."
+REMEDY = "The file was left as it is. Mend it, or take an earlier one: `git log -p -- {path}`."
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def file_errors(path: Path, what: str) -> Iterator[None]:
 
     Raises: FeatureFileError: the user mends the file.
     """
-    remedy = REMEDY.format(name=path.name)
+    remedy = REMEDY.format(path=path)
     try:
         yield
     except FileNotFoundError as exc:

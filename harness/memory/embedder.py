@@ -117,7 +117,8 @@ def _load(name: str) -> _Loaded:
 
 def _load_first(name: str) -> _Loaded:
     if name.startswith(("/", ".", "~")) and not Path(name).is_dir():
-        raise RecallError(f"There is no embedding model in {name}.", _remedy(name))
+        remedy = "Give EMBEDDING_MODEL a directory that holds a model, or leave it unset for the packaged one."
+        raise RecallError(f"EMBEDDING_MODEL is {name!r}, which is not a directory.", remedy)
     _silence()
     import torch
     from sentence_transformers import SentenceTransformer

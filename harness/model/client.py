@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=BaseModel)
 ROLES = ("initializer", "coder", "verifier")
 CONVERSATION_HEADER = "X-Harness-Conversation"
+SENT_SECONDS = 0.2
+"""After which a request is taken to be out, and its answer far."""
 SILENT_CALLS = 5
 """Answers without a tool call after which a model that never made one is given up."""
 
@@ -43,6 +45,7 @@ class Model:
     Args:
         transport: carries the requests instead of a plain connection; a `Recorder`.
         backoff_seconds: the wait before the second try; it doubles.
+        on_waiting: called once, when the first request is out and there is time until its answer.
 
     Raises: SetupError: no key, no model name, or an address that is none.
     """
@@ -54,6 +57,7 @@ class Model:
         *,
         transport: Transport | None = None,
         backoff_seconds: float = 1.0,
+        on_waiting: Callable[[], object] | None = None,
     ) -> None:
         self.settings = settings
         self.totals: dict[str, Totals] = {}
@@ -62,6 +66,8 @@ class Model:
         """Models whose endpoint cannot be made to call a named tool."""
         self._events = events
         self._transport = transport
+        self._on_waiting = on_waiting
+        self._telling: asyncio.TimerHandle | None = None
         self._loopback = is_loopback(settings.base_url)
         self._key = _api_key(settings.base_url, self._loopback)
         self._patience = Patience(settings.max_retries, settings.retry_after_seconds, backoff_seconds, self._warn)
@@ -71,6 +77,10 @@ class Model:
         self._callers: set[str] = set()
         for role in ROLES:
             self.name_for(role)
+
+    def start(self) -> None:
+        """Begin to import the client, in the background: it takes a second or two, in which other parts can open."""
+        self._importing = asyncio.get_running_loop().run_in_executor(None, strict_chat_class)
 
     def name_for(self, role: str) -> str:
         """The model that answers for a role."""
@@ -139,6 +149,8 @@ class Model:
 
     async def aclose(self) -> None:
         """Close connections."""
+        if self._telling:
+            self._telling.cancel()
         if self._http is not None:
             await self._http.aclose()
         self._http = None
@@ -161,6 +173,7 @@ class Model:
             await asyncio.to_thread(self._open_chat, endpoint.model)
         chat, sent = self._chats[endpoint.model], wire(messages)
         started = time.monotonic()
+        self._tell_waiting()
         try:
             async with asyncio.timeout(self.settings.call_seconds):
                 answer = await chat.ainvoke(sent, **options)
@@ -168,6 +181,11 @@ class Model:
             quotes_key = endpoint.redact(repr(exc)) != repr(exc)
             raise fault_from(exc, endpoint) from (None if quotes_key else exc)
         return answer, time.monotonic() - started
+
+    def _tell_waiting(self) -> None:
+        if self._on_waiting:
+            self._telling = asyncio.get_running_loop().call_later(SENT_SECONDS, self._on_waiting)
+            self._on_waiting = None
 
     def _open_chat(self, name: str) -> None:
         """Make a client; on a worker thread, because the import takes two seconds."""

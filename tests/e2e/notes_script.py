@@ -10,8 +10,10 @@ from typing import Any
 
 from scripted import Request, call, calls
 
-SPEC = "# Notes\n\n1. A user types a note and presses Enter; it appears in the list and is there after a reload.\n" \
+SPEC = (
+    "# Notes\n\n1. A user types a note and presses Enter; it appears in the list and is there after a reload.\n"
     "2. Each note has a Delete button that removes it for good.\n3. The page is titled Notes.\n"
+)
 
 PLAN = {
     "features": [
@@ -57,8 +59,10 @@ draw();
 """
 
 FORGETFUL = ADD.replace('localStorage.setItem("notes", JSON.stringify(notes)); ', "")
-BUTTON = 'const b = document.createElement("button"); b.textContent = "Delete"; ' \
+BUTTON = (
+    'const b = document.createElement("button"); b.textContent = "Delete"; '
     "b.onclick = () => { notes.splice(i, 1); save(); }; li.append(b);"
+)
 
 CONTRACTS: dict[str, dict[str, Any]] = {
     "F001": {

@@ -1,0 +1,121 @@
+"""The papers of the feature in work: its contract, what the coder is told, its last verdict.
+
+They lie in the state directory, one directory a feature, so that a killed run finds what was agreed and decided. The
+contract stays for as long as the feature is in work; a feature that is parked or reopened gets a new one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.brief import render_brief, render_evidence
+from harness.project import write_atomic
+from harness.tools.memory import quote
+from harness.verify.author import contract_words, revise_contract, write_contract
+from harness.verify.check import Contract
+from harness.verify.verdict import Case, Verdict
+
+if TYPE_CHECKING:
+    from harness.features import Feature
+    from harness.ledger import Ledger
+    from harness.parts import Parts
+
+LESSONS = ("failure", "decision", "note", "progress")
+"""Kinds recalled for a brief; what the specification, the plan and the log say stands in it anyway."""
+
+
+class Desk:
+    """One feature's papers."""
+
+    def __init__(self, parts: Parts, ledger: Ledger, feature: Feature) -> None:
+        self.parts, self.ledger, self.feature = parts, ledger, feature
+        directory = parts.desk_dir(feature.id)
+        self._contract, self._verdict = directory / "contract.json", directory / "verdict.json"
+
+    async def contract(self) -> Contract:
+        """What was agreed, written first where there is nothing. One call of the author."""
+        if self._contract.exists():
+            return Contract.model_validate_json(self._contract.read_text(encoding="utf-8"))
+        contract = await write_contract(
+            self.parts.model,
+            self.feature,
+            await self.ledger.spec_lines(self.feature),
+            await self.ledger.element_words(),
+            f"{self.parts.thread_id}/contract/{self.feature.id}",
+        )
+        return self._keep(contract)
+
+    async def rewrite(self, verdict: Verdict) -> Contract:
+        """Have the author write anew what proved nothing; the application is not touched."""
+        contract = await revise_contract(
+            self.parts.model,
+            self.feature,
+            await self.ledger.spec_lines(self.feature),
+            await self.ledger.element_words(),
+            f"{self.parts.thread_id}/contract/{self.feature.id}/again",
+            await self.contract(),
+            [f"nothing on the page makes this fail: {words}" for words in verdict.meaningless],
+        )
+        return self._keep(contract)
+
+    async def brief(self) -> str:
+        """The first message of a fresh session."""
+        recalled = await self.parts.memory.recall(
+            f"{self.feature.description} {' '.join(self.feature.steps)}", kinds=LESSONS
+        )
+        return render_brief(
+            self.feature,
+            await self.ledger.spec_lines(self.feature),
+            contract_words(await self.contract()),
+            (await self.ledger.features()).totals,
+            (await self.ledger.progress()).tail(3),
+            await self.ledger.subjects(5),
+            await self.ledger.files(),
+            quote(recalled),
+        )
+
+    def evidence(self, repairs_left: int) -> str:
+        """The message after a failed verdict."""
+        return render_evidence(self.verdict().reason, repairs_left)
+
+    async def case(self, session_id: str, attempt: int, base_sha: str, *, everything: bool) -> Case:
+        """All that a verdict is asked about; names bound in an earlier attempt are kept.
+
+        Args:
+            session_id: whose work it is.
+            attempt: failed verdicts before, in this session.
+            base_sha: the tree before the session.
+            everything: replay all passed checks, whatever the time.
+        """
+        earlier = self.verdict().check if self._verdict.exists() else None
+        contract = await self.contract()
+        return Case(
+            self.parts,
+            self.feature,
+            contract,
+            await self.ledger.tree(),
+            base_sha,
+            await self.ledger.features(),
+            await self.ledger.checks(),
+            await self.ledger.elements(),
+            conversation=f"{self.parts.thread_id}/{session_id}/bind-{attempt}",
+            everything=everything,
+            known=earlier.bindings if earlier and earlier.contract == contract else {},
+            spec_lines=await self.ledger.spec_lines(self.feature),
+        )
+
+    def keep_verdict(self, verdict: Verdict) -> None:
+        """Lay the newest verdict on the desk."""
+        write_atomic(self._verdict, verdict.model_dump_json(indent=1))
+
+    def verdict(self) -> Verdict:
+        """The last verdict."""
+        return Verdict.model_validate_json(self._verdict.read_text(encoding="utf-8"))
+
+    def drop_contract(self) -> None:
+        """Forget what was agreed: the feature is taken up anew, by an author who has not seen it."""
+        self._contract.unlink(missing_ok=True)
+
+    def _keep(self, contract: Contract) -> Contract:
+        write_atomic(self._contract, contract.model_dump_json(by_alias=True, indent=1))
+        return contract
