@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.verify.pages import Site
 
 POLL_SECONDS = 0.05
+NOT_FOUND = "nothing on the page was found to be it"
 
 Resolve = Callable[[str], Locator | None]
 Group = Sequence[tuple[int, Item]]
@@ -40,7 +41,7 @@ class ItemResult:
 
     index: int
     held: bool | None
-    """None: it could not be tried, because its target is not bound."""
+    """None: it could not be tried, because its target was not found."""
     seen: str = ""
     expected: str = ""
     """The item in words."""
@@ -49,6 +50,8 @@ class ItemResult:
     seconds: float = 0.0
     matches: int | None = None
     """Visible matches of the target."""
+    deferred: bool = False
+    """What must not be seen was not found yet; that is no failure here, it is looked for at its witness."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class ReplayResult:
     @property
     def failed(self) -> ItemResult | None:
         """The first item that did not hold."""
-        return next((item for item in self.items if not item.held), None)
+        return first_failed(self.items)
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class Player:
             results += done
             if on_group:
                 await on_group(group, done)
-            if not all(result.held for result in done) and (isinstance(group[0][1], Act) or not go_on):
+            if first_failed(done, deferred=False) and (isinstance(group[0][1], Act) or not go_on):
                 break
         passed = len(results) == len(contract.items) and all(result.held for result in results)
         reason = "" if passed else await self.explain(contract, results, steps)
@@ -164,7 +167,7 @@ class Player:
         self._locators[index] = locator = resolve(act.target) if act.target else None
         to = resolve(act.to) if act.to else None
         if (act.target and locator is None) or (act.to and to is None):
-            return ItemResult(index, None, expected=said, reason="its target is not bound")
+            return ItemResult(index, None, expected=said, reason=NOT_FOUND)
         try:
             await self._mark_dialogs(contract)
             await self._perform(act, locator, to)
@@ -233,9 +236,12 @@ class Player:
         while True:
             looks = await self.look(group, resolve)
             now = time.monotonic()
-            if not all(look.judgement.holds for look in looks):
+            bound = [look for look in looks if look.bound]
+            if not bound:
+                return looks
+            if not all(look.judgement.holds for look in bound):
                 held_since = None
-                if now >= deadline or not all(look.bound for look in looks):
+                if now >= deadline:
                     return looks
             elif held_since is None:
                 held_since = now
@@ -271,7 +277,7 @@ class Player:
         facts: PageFacts | None,
     ) -> Look:
         if expectation.target and locator is None:
-            return Look(index, expectation, None, Judgement(False, "its target is not bound"), None)
+            return Look(index, expectation, None, Judgement(False, NOT_FOUND), None)
         dialogs_before = self._dialogs.get(expectation.user, 0)
         scene = Scene(observation, facts, self.memory, self.site.instance.base_url, dialogs_before)
         matches = None if observation is None else len(visible_of(observation))
@@ -281,7 +287,7 @@ class Player:
 
     async def explain(self, contract: Contract, results: Sequence[ItemResult], steps: Sequence[str] = ()) -> str:
         """The first failure with what surrounds it, in words the coder can act on."""
-        failed = next((result for result in results if not result.held), None)
+        failed = first_failed(results)
         if failed is None:
             return ""
         item = contract.items[failed.index]
@@ -308,7 +314,14 @@ class Player:
             return None, f"(the page cannot be looked at: {exc})"
 
 
+def first_failed(results: Sequence[ItemResult], *, deferred: bool = True) -> ItemResult | None:
+    """The first that did not hold; of what is only deferred the first where nothing else failed, if that counts."""
+    not_held = [result for result in results if not result.held]
+    return next((r for r in not_held if not r.deferred), not_held[0] if not_held and deferred else None)
+
+
 def _result(look: Look, contract: Contract, seconds: float) -> ItemResult:
     held = look.judgement.holds if look.bound else None
+    deferred = held is None and look.expectation.expect == "hidden"
     said = words.expected(look.expectation, contract.targets)
-    return ItemResult(look.index, held, look.judgement.seen, said, "", seconds, look.matches)
+    return ItemResult(look.index, held, look.judgement.seen, said, "", seconds, look.matches, deferred)

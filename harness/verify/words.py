@@ -162,7 +162,7 @@ def failure(
     else:
         head = f"{where}: expected {expected(item, targets)}; seen: {seen}."
     who = f"User: {item.user}" if item.user else ""
-    found_by = f"Locator: {locator_words(locator)}" if item.target else ""
+    found_by = f"Locator: {locator_words(locator)}" if locator else ""
     said = [_block("Console errors", console), _block("Failed requests", failed_requests)]
     said += [_cut("Page shows", page, PAGE_CHARACTERS), _tail("Server log", telling(log), LOG_CHARACTERS)]
     foreign = "\n".join(part for part in said if part)

@@ -13,7 +13,7 @@ from harness.errors import BrowserError
 from harness.events import CheckReplayed, Events
 from harness.settings import VerifySettings
 from harness.verify.app import AppNotStarted
-from harness.verify.check import Check, Contract, Locator
+from harness.verify.check import Check, Contract, Expectation, Locator
 from harness.verify.pages import Pages, Site
 from harness.verify.player import Player, ReplayResult
 from harness.verify.regress import regress
@@ -89,6 +89,18 @@ async def test_expectations_of_a_group_must_hold_together() -> None:
         return [text] if (page.looks // 4 % 2 == 0) == (text == "milk") else []
 
     assert not (await play(one_at_a_time, see("milk"), see("dog"))).passed
+
+
+async def test_what_must_not_be_seen_and_was_not_found_is_told_at_its_witness() -> None:
+    """Else the coder would hear that the thing's absence failed, when its presence did."""
+    site, _, _ = site_of(shown("dog"))
+    hidden = Expectation(step=1, expect="hidden", target="milk")
+    made = contract(hidden, click("dog"), see("milk"))
+    result = await Player(site, SETTINGS).play(made, lambda name: Locator(text=name) if name == "dog" else None)
+    assert [item.held for item in result.items] == [None, True, None]
+    assert result.failed is not None
+    assert result.failed.index == 2
+    assert not result.passed
 
 
 async def test_an_unbound_target_is_neither_held_nor_failed() -> None:
