@@ -5,7 +5,6 @@ It answers by conversation, so that a killed and resumed run gets the same answe
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from scripted import Request, call, calls
@@ -38,6 +37,8 @@ prepare() { :; }
 serve() { exec python3 -m http.server "$PORT" --bind 127.0.0.1; }
 case "${1:-all}" in prepare) prepare ;; serve) serve ;; all) prepare; serve ;; esac
 """
+
+EMPTY = "<!doctype html><title>Empty</title><p>Nothing yet</p>"
 
 PAGE = """<!doctype html><html lang="en"><title>Notes</title><h1>Notes</h1>
 <label>New note <input id="new"></label><ul id="list"></ul><script src="app.js"></script></html>
@@ -118,7 +119,7 @@ LOCATORS = {
 WORK: dict[str, list[dict[str, Any]]] = {
     "init": [
         calls([("write_file", {"path": "init.sh", "content": INIT}),
-               ("write_file", {"path": "index.html", "content": "<!doctype html><title>Empty</title><p>Nothing yet</p>"}),
+               ("write_file", {"path": "index.html", "content": EMPTY}),
                ("run_command", {"command": "chmod +x init.sh"})]),
         call("finish", summary="A page that answers."),
     ],
@@ -159,6 +160,3 @@ def _bound(request: Request) -> dict[str, Any]:
     """Bind every name asked for."""
     asked = request.last.split("The page now:")[0].rpartition("Needed now:")[2]
     return {"found": {name: locator for name, locator in LOCATORS.items() if f"| {name}" in asked}}
-
-
-__all__ = ["SPEC", "answer", "json"]

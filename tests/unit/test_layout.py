@@ -26,7 +26,8 @@ LEVELS = [
     {"cli", "console", "status", "log", "demo", "__main__"},
     {"runtime", "doctor"},
     {"initializer", "coding"},
-    {"session", "coder", "desk", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning", "verify", "tools"},
+    {"session", "coder", "desk", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
+    | {"verify", "tools"},
     {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts"}
     | {"repo", "worktree", "commits", "fast_forward", "stale_locks", "git"},
     {"features", "plan_rules", "specification", "state_file", "progress", "project", "lock", "threads"}

@@ -97,9 +97,9 @@ async def test_what_must_not_be_seen_and_was_not_found_is_told_at_its_witness() 
     hidden = Expectation(step=1, expect="hidden", target="milk")
     made = contract(hidden, click("dog"), see("milk"))
     result = await Player(site, SETTINGS).play(made, lambda name: Locator(text=name) if name == "dog" else None)
-    assert [item.held for item in result.items] == [None, True, None]
+    assert [item.held for item in result.items] == [True, None, True, None]
     assert result.failed is not None
-    assert result.failed.index == 2
+    assert result.failed.index == 3
     assert not result.passed
 
 
