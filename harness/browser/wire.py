@@ -13,6 +13,8 @@ from harness.browser.failed import ActFailed
 from harness.errors import BrowserError
 
 PACKAGE = Path(__file__).resolve().parents[1]
+SYSTEM = ("/usr", "/opt", "/bin")
+"""Directories the sandbox shows anyway."""
 STOP_SECONDS = 5.0
 
 
@@ -32,6 +34,19 @@ class Room(Protocol):
         ...
 
 
+def place_of(executable: str) -> tuple[str, list[Path]]:
+    """The program to start, and what must be shown of the machine for it.
+
+    The sandbox has /usr and /opt. A Chromium from elsewhere needs its own directory; where that holds a person's home,
+    only the file is shown.
+    """
+    real = Path(executable).resolve()
+    if any(path.is_relative_to(system) for path in (Path(executable), real) for system in SYSTEM):
+        return executable, []
+    is_homely = real.parent in (Path.home(), *Path.home().parents)
+    return str(real), [real if is_homely else real.parent]
+
+
 class Wire:
     """One worker process."""
 
@@ -48,12 +63,13 @@ class Wire:
 
         Raises: BrowserError: one of them did not come up; nothing is left running.
         """
+        executable, places = place_of(executable)
         process = await room.spawn(
             [sys.executable, "-I", "-m", "harness.browser.worker"],
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             allow_userns=True,
-            read_only=[Path(sys.prefix), Path(sys.base_prefix), PACKAGE],
+            read_only=[Path(sys.prefix), Path(sys.base_prefix), PACKAGE, *places],
         )
         wire = cls(process)
         try:
