@@ -56,12 +56,12 @@ def render_brief(
 
 def render_evidence(reason: str, repairs_left: int) -> str:
     """The message after a failed verdict."""
-    left = (
-        f"{repairs_left} more repairs in this session." if repairs_left else "This is the last repair of this session."
+    left = {0: "This is the last repair of this session.", 1: "One more repair is left after this."}.get(
+        repairs_left, f"{repairs_left} more repairs are left after this."
     )
     return (
         "# The harness verified the feature, and it does not pass\n\n"
-        f"{reason}\n\nMend the application, see it work, and call finish again. {left}"
+        f"{reason}\n\nYour servers run again. Mend the application, see it work, and call finish. {left}"
     )
 
 

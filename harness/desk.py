@@ -12,7 +12,7 @@ from harness.brief import render_brief, render_evidence
 from harness.project import write_atomic
 from harness.tools.memory import quote
 from harness.verify.author import contract_words, revise_contract, write_contract
-from harness.verify.check import Contract
+from harness.verify.check import Check, Contract, Locator
 from harness.verify.verdict import Case, Verdict
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Desk:
             await self.ledger.elements(),
             conversation=f"{self.parts.thread_id}/{session_id}/bind-{attempt}",
             everything=everything,
-            known=earlier.bindings if earlier and earlier.contract == contract else {},
+            known=_still_named(earlier, contract) if earlier else {},
             spec_lines=await self.ledger.spec_lines(self.feature),
         )
 
@@ -119,3 +119,9 @@ class Desk:
     def _keep(self, contract: Contract) -> Contract:
         write_atomic(self._contract, contract.model_dump_json(by_alias=True, indent=1))
         return contract
+
+
+def _still_named(earlier: Check, contract: Contract) -> dict[str, Locator]:
+    """Bindings of names that mean what they meant."""
+    meant = earlier.contract.targets
+    return {n: found for n, found in earlier.bindings.items() if n in meant and contract.targets.get(n) == meant[n]}

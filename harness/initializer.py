@@ -10,6 +10,7 @@ Nothing reaches the user's branch before `baseline`; until then everything lies 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from langgraph.graph import START, StateGraph
@@ -23,6 +24,7 @@ from harness.features import FeatureList
 from harness.ledger import SPEC, Ledger
 from harness.memory.ingest import HistoryEntry, history_records, plan_records, spec_records
 from harness.planning import Plan, is_vague, next_batch, write_specification
+from harness.progress import SessionEntry
 from harness.project import write_atomic
 from harness.prompts import fence, load_prompt
 from harness.session import forget
@@ -54,6 +56,9 @@ class InitState(TypedDict, total=False):
     attempt: int
     reason: str
     """Why the application did not start."""
+    summary: str
+    """What was prepared, for the first session."""
+    turns: int
 
 
 class Initializer:
@@ -115,8 +120,8 @@ class Initializer:
         message = self._not_started(state) if attempt else self._scaffold_brief()
         async with coder_session(self.parts, tree, SESSION, DESK, "initializer", await tree.head()) as session:
             self.parts.events.emit(SessionStarted(session_id=SESSION, feature_id=DESK, attempt=attempt, brief=message))
-            await session.run(load_prompt("scaffold"), message, attempt)
-        return Command(goto="prove")
+            outcome = await session.run(load_prompt("scaffold"), message, attempt)
+        return Command(goto="prove", update={"summary": outcome.summary, "turns": outcome.turns})
 
     async def prove(self, state: InitState) -> Command[Node]:
         """Run init.sh twice and see the application answer. Replay: runs it again.
@@ -143,11 +148,29 @@ class Initializer:
         trailers = make_trailers(self.parts.thread_id, event="baseline")
         count = len(plan.features.features)
         subject, body = f"Baseline: {count} features planned", _left_out(plan)
-        sha = await self.ledger.commit(subject, body, trailers, plan.features)
+        sha = await self.ledger.commit(subject, body, trailers, plan.features, self._entries(state))
         self.parts.events.emit(Committed(feature_id="", commit_sha=sha, subject=subject))
         await self._remember(plan)
         await forget(self.parts, SESSION)
         return Command(goto="__end__")
+
+    def _entries(self, state: InitState) -> list[SessionEntry]:
+        """What the scaffold session tells the next; none where init.sh was there already."""
+        if "summary" not in state:
+            return []
+        used = self.parts.budget.meter.take()
+        return [
+            SessionEntry(
+                session=SESSION,
+                feature=DESK,
+                outcome="passed",
+                summary=state["summary"],
+                turns=state["turns"],
+                tokens=used.tokens,
+                cost_usd=round(used.cost_usd, 6),
+                ended_at=datetime.now(UTC),
+            )
+        ]
 
     async def _remember(self, plan: Plan) -> None:
         name, thread = self.ledger.name, self.parts.thread_id

@@ -128,7 +128,7 @@ class Session:
         begun = state.created_at is not None and state.values.get("attempt") == attempt
         if not begun or state.next:
             given = None if begun else self._input(state.values, system, message, attempt)
-            async with self._restoring(state.values["messages"] if begun else []):
+            async with self._restoring(state.values.get("messages", [])):
                 await self._graph.ainvoke(given, self._config, durability="sync")
         return _outcome((await self._graph.aget_state(self._config)).values)
 
@@ -235,7 +235,7 @@ class Session:
         return results[-KEPT_RESULTS] if len(results) > KEPT_RESULTS else state["condensed"]
 
     async def _restore(self, messages: Sequence[BaseMessage]) -> None:
-        """After a kill: start again what lives only in this process, such as servers and the open page."""
+        """After a kill or a verdict: start again what lived in the room, such as servers and the open page."""
         calls = [c for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
         done = [c for c in calls if self._journal.has(str(c["id"]))]
         for call in _living(done):

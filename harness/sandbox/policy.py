@@ -134,6 +134,7 @@ class Policy:
             "TERM": "dumb",
             "CI": "1",
             "PAGER": "cat",
+            "PYTHONUNBUFFERED": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_CONFIG_GLOBAL": "/dev/null",

@@ -7,6 +7,8 @@ conversation fits again.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 PageFactory = Callable[[], Awaitable["Page"]]
 OPEN_BYTES = 8_000
 WAIT_SECONDS = 3.0
+START_SECONDS = 5.0
+POLL_SECONDS = 0.1
 
 _TARGETLESS = {"press", "type", "back", "forward", "reload", "answer_dialog", "viewport"}
 _NEED_VALUE = {"fill", "type", "press", "select", "answer_dialog", "viewport"}
@@ -122,8 +126,20 @@ class Surfing:
             if arguments.fresh or base_url != self._reset_for:
                 await self._page.reset(base_url)
                 self._reset_for, self._told = base_url, (0, 0, 0)
-            await self._page.act("navigate", value=urljoin(base_url, arguments.path))
+            await self._navigate(urljoin(base_url, arguments.path))
             return await self._tell("Opened", with_snapshot=True)
+
+    async def _navigate(self, url: str) -> None:
+        """Go there; a server that was started a moment ago is waited for."""
+        assert self._page is not None
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return await self._page.act("navigate", value=url)
+            except ActFailed as exc:
+                if "ERR_CONNECTION_REFUSED" not in str(exc) or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(POLL_SECONDS)
 
     async def act(self, arguments: ActArguments) -> str:
         """Do one thing and tell what came of it."""

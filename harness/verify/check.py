@@ -25,7 +25,8 @@ ActName = Literal[
 
 ExpectName = Literal[
     "visible", "hidden", "text", "value", "checked", "unchecked", "enabled", "disabled", "focused", "count", "order",
-    "url", "title", "attribute", "style", "struck_through", "unchanged", "changed", "in_viewport", "no_overflow",
+    "url", "title", "attribute", "style", "struck_through", "not_struck_through", "unchanged", "changed",
+    "in_viewport", "no_overflow",
     "dialog", "console_clean", "no_failed_requests",
 ]  # fmt: skip
 
@@ -45,7 +46,8 @@ _EXPECTATIONS: dict[str, tuple[str, ...]] = {
     "checked": ("target",), "unchecked": ("target",), "enabled": ("target",), "disabled": ("target",),
     "focused": ("target",), "count": ("target", "number"), "order": ("target", "values"), "url": ("value",),
     "title": ("value",), "attribute": ("target", "name", "value"), "style": ("target", "name", "value"),
-    "struck_through": ("target",), "unchanged": ("target", "value"), "changed": ("target", "value"),
+    "struck_through": ("target",), "not_struck_through": ("target",),
+    "unchanged": ("target", "value"), "changed": ("target", "value"),
     "in_viewport": ("target",), "no_overflow": (), "dialog": ("value",), "console_clean": (),
     "no_failed_requests": (),
 }  # fmt: skip

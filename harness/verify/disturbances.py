@@ -71,6 +71,8 @@ def moves(expectation: Expectation, memory: Mapping[str, Kept]) -> tuple[Move, .
         return tuple(Move("set_style", f"{expectation.name}={value}") for value in _other_styles(expectation))
     if name == "struck_through":
         return (Move("set_style", "text-decoration=none"), Move("hide"))
+    if name == "not_struck_through":
+        return (Move("set_style", "text-decoration=line-through"), Move("hide"))
     return _MOVES.get(name, ())
 
 
@@ -90,4 +92,4 @@ def _change_back(expectation: Expectation, memory: Mapping[str, Kept]) -> tuple[
 
 def _other_styles(expectation: Expectation) -> tuple[str, ...]:
     """Values of which at least one differs from the expected and is valid for most properties."""
-    return ("initial", "none", "rgb(1, 2, 3)", "1px", "inherit")
+    return ("initial", "none", "line-through", "bold", "italic", "hidden", "rgb(1, 2, 3)", "1px", "inherit")

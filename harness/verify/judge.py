@@ -241,6 +241,10 @@ def _attribute(expectation: Expectation, element: Element) -> Judgement:
     return Judgement(compare(expectation.match, seen, expectation.value or ""), quote(seen))
 
 
+def _not_struck_through(expectation: Expectation, element: Element) -> Judgement:
+    return Judgement(not element.struck_through, _struck_through(expectation, element).seen)
+
+
 def _style(expectation: Expectation, element: Element) -> Judgement:
     seen = element.styles.get(expectation.name or "", "")
     if expectation.match == "is":
@@ -321,7 +325,7 @@ _ON_TARGET: dict[str, Callable[[Expectation, Scene], Judgement]] = {
 _ON_ONE: dict[str, Callable[[Expectation, Element], Judgement]] = {
     "text": _text, "value": _value, "checked": _checked, "unchecked": _checked, "enabled": _enabled,
     "disabled": _enabled, "focused": _focused, "attribute": _attribute, "style": _style,
-    "struck_through": _struck_through, "in_viewport": _in_viewport,
+    "struck_through": _struck_through, "not_struck_through": _not_struck_through, "in_viewport": _in_viewport,
 }  # fmt: skip
 _ON_PAGE: dict[str, Callable[[Expectation, Scene], Judgement]] = {
     "url": _url, "title": _title, "dialog": _dialog, "console_clean": _console_clean,

@@ -71,6 +71,7 @@ def expected(item: Expectation, targets: Mapping[str, str]) -> str:
         "attribute": f"the attribute {item.name} of {what} {compared}",
         "style": f"the style {item.name} of {what} {compared}",
         "struck_through": f"{what} to be struck through",
+        "not_struck_through": f"{what} not to be struck through",
         "unchanged": f"{kept} to be as remembered ({value})",
         "changed": f"{kept} to differ from what was remembered ({value})",
         "in_viewport": f"{what} to be in view without scrolling",

@@ -98,7 +98,7 @@ async def test_keys_do_what_they_do_in_a_browser(shown: Shown):
     await page.act("press", value="Control+A")
     await page.act("type", value="one")
     await page.act("press", value="Tab")
-    await page.act("type", value="twoo")
+    await page.act("type", value="twos")
     await page.act("press", value="Backspace")
     await page.act("press", value="Enter")
     assert (await page.facts()).title == "onetwo"

@@ -6,6 +6,10 @@ const SHOWN_ROLE = { LabelText: "label", Legend: "legend", DisclosureTriangle: "
 
 const isLeaf = (el) => ["select", "textarea", "svg", "iframe", "canvas", "video", "audio"].includes(el.localName);
 
+// Text of the element's own that is struck through: told where it stands, not again by everything around it.
+const isStruckHere = (el) =>
+  [...el.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim()) && isLineThrough(el);
+
 const statesOf = (el, role) => {
   const states = [];
   if (role === "heading") states.push(`level=${el.getAttribute("aria-level") || el.localName.slice(1)}`);
@@ -13,6 +17,7 @@ const statesOf = (el, role) => {
   if (checkable) states.push(checkedOf(el) ? "checked" : "unchecked");
   if (el.matches(":disabled") || el.getAttribute("aria-disabled") === "true") states.push("disabled");
   if (isFocused(el)) states.push("focused");
+  if (isStruckHere(el)) states.push("struck through");
   for (const state of ["expanded", "selected", "current", "invalid"]) {
     const value = el.getAttribute(`aria-${state}`);
     if (value && value !== "false") states.push(value === "true" ? state : `${state}=${quoted(value)}`);
