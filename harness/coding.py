@@ -174,7 +174,8 @@ class Coding:
         desk, started = await self._desk(state), time.monotonic()
         self._stage("verify", desk.feature.description, desk.feature.id)
         everything = state.get("commits", 0) % FULL_REGRESS_EVERY == FULL_REGRESS_EVERY - 1
-        case = await desk.case(state["session_id"], state["attempt"], state["base_sha"], everything=everything)
+        round_name = f"{state['attempt']}{'-rewritten' if state['rewritten'] else ''}"
+        case = await desk.case(state["session_id"], round_name, state["base_sha"], everything=everything)
         verdict = await verify_feature(case)
         desk.keep_verdict(verdict)
         update: CodingState = {"seconds": _add(state, "verify", started)}

@@ -78,12 +78,12 @@ class Desk:
         """The message after a failed verdict."""
         return render_evidence(self.verdict().reason, repairs_left)
 
-    async def case(self, session_id: str, attempt: int, base_sha: str, *, everything: bool) -> Case:
+    async def case(self, session_id: str, round_name: str, base_sha: str, *, everything: bool) -> Case:
         """All that a verdict is asked about; names bound in an earlier attempt are kept.
 
         Args:
             session_id: whose work it is.
-            attempt: failed verdicts before, in this session.
+            round_name: tells this verdict's conversations from those of the session's other verdicts.
             base_sha: the tree before the session.
             everything: replay all passed checks, whatever the time.
         """
@@ -98,7 +98,7 @@ class Desk:
             await self.ledger.features(),
             await self.ledger.checks(),
             await self.ledger.elements(),
-            conversation=f"{self.parts.thread_id}/{session_id}/bind-{attempt}",
+            conversation=f"{self.parts.thread_id}/{session_id}/bind-{round_name}",
             everything=everything,
             known=_still_named(earlier, contract) if earlier else {},
             spec_lines=await self.ledger.spec_lines(self.feature),
