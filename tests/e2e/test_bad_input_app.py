@@ -8,7 +8,7 @@ from typing import Any
 
 import notes_script
 import pytest
-from bad_input_support import HASTY, Person, contents, unchanged
+from bad_input_support import HASTY, Person, contents, no_mistakes, unchanged
 from scripted import Request, ScriptedModel, call, calls
 
 pytestmark = [pytest.mark.needs("chromium", "bwrap", "git"), pytest.mark.timeout(300)]
@@ -117,15 +117,6 @@ def chromium_at(path: Path, project: Path, program: str) -> None:
     path.write_text(f"#!/bin/sh\n{program}\n")
     path.chmod(0o755)
     (project / "harness.toml").write_text(f'{HASTY}[verify]\nchromium = "{path}"\n')
-
-
-def no_mistakes(request: Request) -> Any:
-    """Builds the first feature at once."""
-    if not request.conversation.endswith("/s001-F001"):
-        return notes_script.answer(request)
-    if request.turn == 0:
-        return calls([write("index.html", notes_script.PAGE), write("app.js", notes_script.ADD)])
-    return call("finish", summary="Notes are kept.")
 
 
 def test_a_program_that_is_no_chromium_is_named_and_the_work_is_kept(project: Path, tmp_path: Path) -> None:
