@@ -31,7 +31,7 @@ class PlainRoom:
 class Site:
     """Serves what the test puts into `pages`; other paths are 404."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.pages: dict[str, str | int] = {}
         self.asked: list[str] = []
         site = self
@@ -56,7 +56,7 @@ class Site:
             def handle_error(self, *_: object) -> None:
                 """A browser that hangs up is no fault."""
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", port), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -108,3 +109,30 @@ async def test_the_browser_runs_in_the_sandbox_and_reaches_its_loopback(project_
         assert [element.visible for element in observation.elements] == [True]
         assert (await page.screenshot()).startswith(b"\x89PNG")
         await browser.close()
+
+
+async def test_a_server_that_was_started_a_moment_ago_is_waited_for(tmp_path: Path):
+    late, room = Site(), PlainRoom()
+    late.pages = {"/": PAGE}
+    url, port = late.url, int(late.url.rpartition(":")[2])
+    late.close()
+    browser = await Browser.start(room, VerifySettings())
+    tools = {tool.name: tool for tool in browser_tools(browser.new_page, lambda: url, tmp_path / "outputs")}
+    opening = asyncio.create_task(use(tools, "browser_open"))
+    done, _ = await asyncio.wait({opening}, timeout=1.0)
+    assert not done, "it gave up at once"
+    back = Site(port)
+    back.pages = {"/": PAGE}
+    assert (await opening).startswith("Opened /")
+    await browser.close()
+    back.close()
+
+
+async def test_a_server_that_never_comes_is_told_in_time(tmp_path: Path):
+    gone = Site()
+    gone.close()
+    browser = await Browser.start(PlainRoom(), VerifySettings())
+    tools = {tool.name: tool for tool in browser_tools(browser.new_page, lambda: gone.url, tmp_path / "outputs")}
+    with pytest.raises(ToolRetry, match="ERR_CONNECTION_REFUSED"):
+        await asyncio.wait_for(use(tools, "browser_open"), 30)
+    await browser.close()
