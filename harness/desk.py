@@ -12,7 +12,7 @@ from harness.brief import render_brief, render_evidence
 from harness.project import write_atomic
 from harness.tools.memory import quote
 from harness.verify.author import contract_words, revise_contract, write_contract
-from harness.verify.check import Check, Contract, Locator
+from harness.verify.check import Contract, Locator
 from harness.verify.verdict import Case, Verdict
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Desk:
             base_sha: the tree before the session.
             everything: replay all passed checks, whatever the time.
         """
-        earlier = self.verdict().check if self._verdict.exists() else None
+        earlier = self.verdict() if self._verdict.exists() else None
         contract = await self.contract()
         return Case(
             self.parts,
@@ -121,7 +121,10 @@ class Desk:
         return contract
 
 
-def _still_named(earlier: Check, contract: Contract) -> dict[str, Locator]:
+def _still_named(earlier: Verdict, contract: Contract) -> dict[str, Locator]:
     """Bindings of names that mean what they meant."""
-    meant = earlier.contract.targets
-    return {n: found for n, found in earlier.bindings.items() if n in meant and contract.targets.get(n) == meant[n]}
+    if earlier.check is None:
+        return {}
+    meant = earlier.check.contract.targets
+    bound = {**{name: element.locator for name, element in earlier.elements.items()}, **earlier.check.bindings}
+    return {n: found for n, found in bound.items() if n in meant and contract.targets.get(n) == meant[n]}
