@@ -245,9 +245,10 @@ class Player:
                     return looks
             elif held_since is None:
                 held_since = now
-            if held_since is not None and now - held_since >= self.settings.hold_seconds:
+            left = POLL_SECONDS if held_since is None else self.settings.hold_seconds - (now - held_since)
+            if left <= 0:
                 return looks
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(min(left, POLL_SECONDS))
 
     async def look(self, group: Sequence[tuple[int, Expectation]], resolve: Resolve) -> list[Look]:
         """Judge expectations of one user by the page as it is now."""
