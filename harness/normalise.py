@@ -1,8 +1,8 @@
 """Requests without what differs from run to run, so that two runs of the same thing can be compared.
 
-Replaced: hashes, times, durations, ports of this machine, temporary directories; in tool results every number.
-Left out: recalled memory, because what it brings depends on when its embedder is ready, and everything up to the
-last assistant message, which earlier turns cover.
+Replaced: hashes, times, durations, ports of this machine, temporary directories, references into a page; in tool
+results every number. Left out: recalled memory, because what it brings depends on when its embedder is ready, servers'
+logs in evidence, and everything up to the last assistant message, which earlier turns cover.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ PROGRAMS = ("run_command", "process_output")
 RECALLED = re.compile(r"<recalled\b.*?</recalled>", re.DOTALL)
 
 
+SERVER_LOG = re.compile(r"^\| Server log \(end\):.*?(?=^<<end of data)", re.DOTALL | re.MULTILINE)
+"""In evidence: what a server prints depends on which request it happened to be serving."""
+
+
 @lru_cache(maxsize=1)
 def _volatile() -> tuple[tuple[re.Pattern[str], str], ...]:
     """What is replaced by what, in this order; a function because it asks where temporary files go."""
@@ -35,6 +39,7 @@ def _volatile() -> tuple[tuple[re.Pattern[str], str], ...]:
         r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b": "<hash>",
         r"\b\d+(?:\.\d+)?\s?(?:ms|s|secs?|seconds?|minutes?)\b": "<duration>",
         r"\b[0-9a-f]{7,40}\b": "<hash>",
+        r"\[e[\d#]+\]": "[ref]",
     }
     return tuple((re.compile(pattern), replacement) for pattern, replacement in patterns.items())
 
@@ -59,7 +64,7 @@ def _comparable(message: Message, tool: str | None) -> str:
 
 def normalise_text(text: str, role: Any = "user") -> str:
     """One text with what is volatile replaced; doing it twice changes nothing more."""
-    text = RECALLED.sub("", text)
+    text = SERVER_LOG.sub("", RECALLED.sub("", text))
     for pattern, replacement in _volatile():
         text = pattern.sub(replacement, text)
     if role == "tool":

@@ -1,4 +1,4 @@
-"""A build that is killed again and again, at every stage, ends like one that was not.
+"""The demo, killed again and again at every stage, ends like one that was not: every turn as it was recorded.
 
 The killer only looks at what the program leaves on disk: its trajectory, line by line, and git's own lock file. So it
 strikes in the middle of a model call, of a tool call, of a replay, of a commit, and in each node of both graphs.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,14 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import notes_script
 import pytest
-from scripted import Request, ScriptedModel
 
 pytestmark = [pytest.mark.needs("chromium", "bwrap"), pytest.mark.timeout(1200)]
 
 Event = dict[str, Any]
-SLOW = "sleep 1.5; echo slept"
 
 
 @dataclass
@@ -33,8 +29,6 @@ class Strike:
     """Where to kill."""
 
     name: str
-    command: str
-    """init or run."""
     when: Callable[[Event], bool] | None = None
     """Told each new line of the trajectories; None: a commit is under way."""
     number: int = signal.SIGKILL
@@ -52,51 +46,48 @@ def turn(part: str, number: int) -> Callable[[Event], bool]:
     return lambda e: e["kind"] == "model" and part in e["conversation"] and e["turn"] == number
 
 
+def tool(name: str) -> Callable[[Event], bool]:
+    """After one tool call of a batch: the next ones have not been carried out."""
+    return lambda e: e["kind"] == "tool" and e["name"] == name
+
+
+def committed(feature_id: str) -> Callable[[Event], bool]:
+    return lambda e: e["kind"] == "commit" and e["feature_id"] == feature_id
+
+
 STRIKES = [
-    Strike("survey", "init", stage("survey")),
-    Strike("plan", "init", stage("plan")),
-    Strike("between model call and tools", "init", turn("s000-init", 0)),
-    Strike("prove", "init", stage("prove")),
-    Strike("baseline", "init", stage("baseline")),
-    Strike("contract", "run", stage("contract")),
-    Strike("a turn that wrote files", "run", turn("s001-F001", 1)),
-    Strike("a tool call", "run", lambda e: turn("s001-F001", 5)(e)),
-    Strike("verify", "run", stage("verify")),
-    Strike("binding", "run", turn("bind-0", 0)),
-    Strike("replay", "run", replay("prove")),
-    Strike("the middle of a commit", "run", None),
-    Strike("red", "run", replay("red")),
-    Strike("verdict", "run", lambda e: e["kind"] == "verdict" and e["passed"]),
-    Strike("after the commit", "run", lambda e: e["kind"] == "commit" and e["feature_id"] == "F002"),
+    Strike("survey", stage("survey")),
+    Strike("plan", stage("plan")),
+    Strike("after a model call, before its tools", turn("s000-init", 0)),
+    Strike("prove", stage("prove")),
+    Strike("baseline", stage("baseline")),
+    Strike("contract", stage("contract")),
+    Strike("between two tool calls of a turn", tool("write_file")),
+    Strike("a browser tool", tool("browser_act")),
+    Strike("verify", stage("verify")),
+    Strike("binding", turn("bind-0", 0)),
+    Strike("replay", replay("prove")),
+    Strike("red", replay("red")),
+    Strike("the middle of a commit", None),
+    Strike("after the commit, before its record", committed("F002")),
+    Strike("a verdict that says no", lambda e: e["kind"] == "verdict" and not e["passed"]),
+    Strike("regress", replay("regress")),
 ]
-
-
-def answer(request: Request) -> Any:
-    """The same script, with a slow command to be killed in."""
-    reply = notes_script.answer(request)
-    if request.conversation == "demo/s001-F001" and request.turn == 5:
-        call = reply["choices"][0]["message"]["tool_calls"][0]["function"]
-        assert call["name"] == "edit_file"
-    return reply
 
 
 class Killer:
     """Starts the program, watches it, and kills it at the next strike."""
 
-    def __init__(self, directory: Path, state: Path, base_url: str) -> None:
-        self.directory, self.state, self.base_url = directory, state, base_url
-        self.spec = directory.parent / "spec.md"
+    def __init__(self, directory: Path, state: Path) -> None:
+        self.directory, self.state = directory, state
 
-    def run(self, command: str, strike: Strike | None) -> int:
+    def run(self, strike: Strike | None) -> int:
         """The exit code; negative for a signal."""
-        words = [command, str(self.directory)]
-        if command == "init":
-            words += ["--spec", str(self.spec), "--yes", "--thread", "demo"]
-        env = {**os.environ, "OPENAI_MODEL": "scripted", "OPENAI_BASE_URL": self.base_url}
+        words = ["demo", str(self.directory)]
         before = self._sizes()
         output = (self.directory.parent / "output.txt").open("a")
         process = subprocess.Popen(
-            [sys.executable, "-m", "harness", *words], env=env, stdout=output, stderr=output, start_new_session=True
+            [sys.executable, "-m", "harness", *words], stdout=output, stderr=output, start_new_session=True
         )
         try:
             while process.poll() is None:
@@ -140,25 +131,23 @@ def git(directory: Path, *words: str) -> str:
 def test_a_build_killed_at_every_stage_ends_like_one_that_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory, state = tmp_path / "notes", tmp_path / "state"
+    directory, state = tmp_path / "tasks", tmp_path / "state"
     monkeypatch.setenv("HARNESS_STATE_DIR", str(state))
-    directory.mkdir()
-    (tmp_path / "spec.md").write_text(notes_script.SPEC)
     struck: list[str] = []
-    with ScriptedModel(answer) as model:
-        killer = Killer(directory, state, model.base_url)
-        for strike in STRIKES:
-            code = killer.run(strike.command, strike)
-            if code == -signal.SIGKILL:
-                struck.append(strike.name)
-            else:
-                assert code == 0, (strike.name, code, (tmp_path / "output.txt").read_text()[-3000:])
-        assert killer.run("run", None) in (0,), (tmp_path / "output.txt").read_text()[-3000:]
+    killer = Killer(directory, state)
+    for strike in STRIKES:
+        code = killer.run(strike)
+        if code == -signal.SIGKILL:
+            struck.append(strike.name)
+        else:
+            assert code == 0, (strike.name, code, (tmp_path / "output.txt").read_text()[-3000:])
+    assert killer.run(None) == 0, (tmp_path / "output.txt").read_text()[-3000:]
     assert len(struck) >= 10, struck
     features = json.loads((directory / "features.json").read_text())["features"]
-    assert [(f["id"], f["passes"]) for f in features] == [("F001", True), ("F002", True)]
-    for feature in ("F001", "F002"):
-        assert len(git(directory, "log", "--format=%H", "-F", f"--grep=Harness-Feature: {feature}").split()) == 1
+    assert [f["id"] for f in features if f["passes"]] == [f"F{n:03}" for n in range(1, 7)]
+    for feature in features:
+        made = git(directory, "log", "--format=%H", "-F", f"--grep=Harness-Feature: {feature['id']}").split()
+        assert len(made) == 1, feature["id"]
     assert len(git(directory, "log", "--format=%H", "-F", "--grep=Harness-Event: baseline").split()) == 1
     assert git(directory, "status", "--porcelain") == ""
     assert git(directory, "fsck", "--no-dangling") == ""
