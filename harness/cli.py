@@ -266,9 +266,9 @@ def demo(
 
     Running it again with the same directory goes on where it was.
     """
-    from harness.cli_run import run_demo
+    from harness.cli_run import run_demo, what_to_try
 
-    _run(directory, run_demo(directory))
+    _run(directory, run_demo(directory), what_to_try(directory))
 
 
 @app.command()
@@ -337,10 +337,13 @@ def _flags(sandbox: Sandbox) -> dict[str, Any]:
     return {"sandbox": {"mode": "off"}} if sandbox is Sandbox.off else {}
 
 
-def _run(directory: Path | None, work: Work) -> NoReturn:
+def _run(directory: Path | None, work: Work, last_words: str = "") -> NoReturn:
     from harness.cli_run import drive
 
-    raise typer.Exit(_wait(drive(directory, work)))
+    code = _wait(drive(directory, work))
+    if last_words and not code:
+        typer.echo(last_words)
+    raise typer.Exit(code)
 
 
 def _wait(work: Coroutine[Any, Any, T]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -115,6 +116,19 @@ def run_demo(directory: Path | None) -> Work:
         return begin(directory, events, stop)
 
     return work
+
+
+def what_to_try(directory: Path) -> str:
+    """What a reader of the demo can do next."""
+    place = shlex.quote(str(directory))
+    return f"""
+Try next:
+  harness status {place}                  features, proofs, where the state lies
+  harness verify {place}                  replay every proof, without a model
+  harness log {place} --session 3         a session that was caught: brief, turns, evidence
+  harness memory search "the user cannot see it" --dir {place}
+  git -C {place} log                      one commit a feature
+Hide the list in {place}/public/style.css and verify again: the step is named."""
 
 
 async def run_verify(
