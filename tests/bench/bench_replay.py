@@ -82,7 +82,7 @@ TARGETS = {**todo_app.TARGETS, "one left": 'the line "1 item left"'}
 
 def main() -> None:
     """Both tables."""
-    python = common.foreign("playwright", ["playwright"], alone=True)
+    python = common.foreign("playwright", ["playwright==1.65.2"], alone=True)
     with tempfile.TemporaryDirectory() as name:
         flows = asyncio.run(measure_flow(Path(name), python))
     show_flow(flows)

@@ -143,7 +143,7 @@ def _parts(directory: Path, base_url: str, checkpointer: Any) -> Parts:
 
 def make_agent(base_url: str) -> Callable[[Path, int, Any], Awaitable[None]]:
     """LangGraph's loop over the same client."""
-    from langchain.agents import create_agent
+    from langchain.agents import create_agent  # type: ignore[import-not-found, unused-ignore]  # not among our packages
     from langchain_core.tools import tool
     from langchain_openai import ChatOpenAI
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
