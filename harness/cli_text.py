@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.console_text import one_line, plain
+from harness.console_text import gist, one_line, plain
 
 if TYPE_CHECKING:
     from harness.doctor import Finding
@@ -23,7 +23,7 @@ def replayed_text(results: Sequence[Replayed]) -> str:
         state = "passed" if result.passed else "FAILED"
         lines.append(f"{state}  {result.feature_id}  {one_line(result.description)}  ({result.seconds:.1f} s)")
         if not result.passed:
-            lines += [f"        {line}" for line in plain(result.reason).split("\n") if line.strip()]
+            lines += [f"        {line}" for line in plain(gist(result.reason)).split("\n") if line.strip()]
             lines += [f"        evidence: {one_line(result.evidence)}"] * bool(result.evidence)
     passed = sum(result.passed for result in results)
     return "\n".join([*lines, "", f"{passed} of {len(results)} checks pass."])

@@ -60,6 +60,8 @@ class CodingState(TypedDict, total=False):
     attempt: int
     """Failed verdicts in the current session."""
     base_sha: str
+    given_up: str
+    """A session that failed, whose work is to be set aside before the next begins."""
     outcome: Outcome
     summary: str
     next: str
@@ -105,6 +107,7 @@ class Coding:
         """Take in what the user committed since. Replay: a merge that was made is not made again."""
         self._stage("orient")
         self.parts.budget.check()
+        await self._set_aside(f"before-{(await self.ledger.head())[:12]}", await self.ledger.head())
         added = await self.ledger.take_in_user_commits()
         if added:
             self._notice(f"Features added to the list: {', '.join(added)}.")
@@ -195,6 +198,10 @@ class Coding:
         desk = await self._desk(state)
         feature, verdict = desk.feature, desk.verdict()
         self._stage("commit", feature.description, feature.id)
+        trailers = make_trailers(self.parts.thread_id, state["session_id"], feature.id)
+        if not await self.ledger.may_commit(trailers, verdict.content):
+            self._notice(f"{feature.id}: the tree is not the one that was judged; it is judged again.")
+            return Command(goto="verify")
         assert verdict.check is not None
         passed_at = PassedAt(
             session=state["session_id"],
@@ -203,7 +210,6 @@ class Coding:
             check=verdict.check.digest(),
         )
         features = mark_passed(await self.ledger.features(), feature.id, verdict.proof, passed_at)
-        trailers = make_trailers(self.parts.thread_id, state["session_id"], feature.id)
         subject = f"{feature.id}: {feature.description}"
         sha = await self.ledger.commit(
             subject,
@@ -225,7 +231,7 @@ class Coding:
         desk = await self._desk(state)
         verdict = desk.verdict()
         reason = state.get("asked") or verdict.park_reason or verdict.gist
-        await self._save_patch(state)
+        await self._set_aside(state["session_id"], state["base_sha"])
         await self._change(desk.feature.id, "parked", reason, self._entries(state, "parked"))
         return Command(goto="record", update={"outcome": "parked"})
 
@@ -238,19 +244,23 @@ class Coding:
         else:
             records = lessons.parked(desk.feature.reason)
         await self.parts.memory.remember(records)
-        await forget(self.parts, session_id)
-        clear_scratch(self.parts, session_id)
+        await self._close(session_id)
         self._is_done_alone = bool(self.only)
         return Command(goto="orient", update={"session_id": ""})
 
     async def _open_session(self, state: CodingState, feature: Feature) -> Command[Node]:
         """Number a new session; a super-step of its own, so that a kill later finds the number."""
         self.parts.budget.check()
+        if given_up := state.get("given_up"):
+            self._notice(f"{feature.id}: a fresh session starts; the work of {given_up} is kept as a patch.")
+            await self._set_aside(given_up, state["base_sha"])
+            await self._close(given_up)
         self.parts.budget.start_session()
         known = (await self.ledger.progress()).last_number  # where checkpoints were lost, no id is used twice
         number = max(state.get("sessions", 0), known) + 1
         head = await self.ledger.head()
         named = {"sessions": number, "session_id": f"s{number:03}-{feature.id}", "attempt": 0, "base_sha": head}
+        named |= {"given_up": ""}
         return Command(goto="session", update=named | {"tries": state["tries"] + 1})
 
     async def _after_failure(
@@ -265,10 +275,9 @@ class Coding:
             return Command(goto="session", update={**update, "attempt": state["attempt"] + 1})
         if state["tries"] >= limits.sessions:
             return Command(goto="park", update=update)
-        await self._save_patch(state)
-        self._notice(f"{feature.id}: a fresh session starts; the work of {state['session_id']} is kept as a patch.")
         failed = [*state["failed"], self._entry(state, "failed").model_dump(mode="json")]
-        return Command(goto="session", update={**update, "session_id": "", "attempt": 0, "failed": failed})
+        again = {"session_id": "", "attempt": 0, "failed": failed, "given_up": state["session_id"]}
+        return Command(goto="session", update={**update, **again})
 
     async def _nothing_open(self, state: CodingState, features: FeatureList) -> Command[Node]:
         parked = [f for f in features.features if f.status == "parked" and not f.reason.startswith(FOR_A_PERSON)]
@@ -299,17 +308,26 @@ class Coding:
             await self._change(feature_id, "reopened", reason)
         return {"green_sha": head} if complete and not broken else {}
 
-    async def _save_patch(self, state: CodingState) -> None:
-        """Keep a failed attempt's work. A nested repository in it is named instead of read."""
+    async def _set_aside(self, name: str, base_sha: str) -> None:
+        """Keep what differs from a commit as a patch, and take it out of the tree.
+
+        Replay: a tree that was cleaned already leaves no patch, and the one that is there stays.
+        """
         tree, directory = await self.ledger.tree(), self.parts.project.patches_dir
-        directory.mkdir(parents=True, exist_ok=True)
         try:
-            write_atomic(
-                directory / f"{self.parts.thread_id}-{state['session_id']}.patch", await tree.diff(state["base_sha"])
-            )
+            patch = await tree.diff(base_sha)
         except RepoError as exc:
-            self._notice(f"The work of {state['session_id']} could not be kept as a patch: {exc}")
-        await tree.reset(state["base_sha"])
+            patch = b""
+            self._notice(f"The work of {name} could not be kept as a patch: {exc}")
+        if patch:
+            directory.mkdir(parents=True, exist_ok=True)
+            write_atomic(directory / f"{self.parts.thread_id}-{name}.patch", patch)
+        await tree.reset(base_sha)
+
+    async def _close(self, session_id: str) -> None:
+        """Forget a session's context and what ran in its room."""
+        await forget(self.parts, session_id)
+        clear_scratch(self.parts, session_id)
 
     async def _change(
         self, feature_id: str, change: Literal["parked", "reopened"], reason: str, entries: Sequence[SessionEntry] = ()

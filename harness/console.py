@@ -68,11 +68,13 @@ class PlainDisplay:
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
         self._is_open = True
+        self._said = ""
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
-        if line := event_line(event):
+        if line := event_line(event, self._said):
             self.say(line)
+            self._said = event.reason if event.kind == "replay" else self._said
 
     def say(self, text: str) -> None:
         """Show a line."""

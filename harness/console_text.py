@@ -45,8 +45,19 @@ def call_line(name: str, args: dict[str, Any], width: int = 100) -> str:
     return one_line(f"{name} {' '.join(shown)}", width)
 
 
-def event_line(event: events.Event) -> str:
-    """An event in one line; empty for one that says nothing to somebody who watches."""
+def gist(reason: str) -> str:
+    """A reason up to its first fence; what a fence quotes is for a model, and lies in the evidence."""
+    return reason.partition("<<data ")[0].rstrip()
+
+
+def event_line(event: events.Event, said: str = "") -> str:
+    """An event in one line; empty for one that says nothing to somebody who watches.
+
+    Args:
+        said: the reason that was told last; a verdict does not repeat it.
+    """
+    if event.kind == "verdict":
+        return _verdict(event, said)
     teller = _TELLERS.get(event.kind)
     return teller(event) if teller else ""
 
@@ -88,12 +99,13 @@ def _contract(event: events.ContractWritten) -> str:
 def _replay(event: events.CheckReplayed) -> str:
     if event.purpose in ("red", "perturb") or event.passed:
         return ""  # failing is what these are for
-    return one_line(f"replay {event.feature_id} ({event.purpose}) failed: {event.reason}", 400)
+    return one_line(f"replay {event.feature_id} ({event.purpose}) failed: {gist(event.reason)}", 400)
 
 
-def _verdict(event: events.VerdictReached) -> str:
+def _verdict(event: events.VerdictReached, said: str) -> str:
     if not event.passed:
-        return one_line(f"verdict {event.feature_id}: not yet: {event.reason}", 600)
+        reason = gist(event.reason).removesuffix(gist(said))
+        return one_line(": ".join(filter(None, (f"verdict {event.feature_id}: not yet", reason))), 600)
     proof = ", ".join(f"{count} {kind}" for kind, count in event.proof.items() if count)
     return one_line(f"verdict {event.feature_id}: passed ({proof or 'no proof counted'})")
 
@@ -104,7 +116,7 @@ def _commit(event: events.Committed) -> str:
 
 
 def _state(event: events.StateChanged) -> str:
-    return one_line(f"{event.change} {event.feature_id}: {event.reason}", 600)
+    return one_line(f"{event.change} {event.feature_id}: {gist(event.reason)}", 600)
 
 
 def _notice(event: events.Noticed) -> str:
@@ -119,7 +131,6 @@ _TELLERS: dict[str, Any] = {
     "recall": _recall,
     "contract": _contract,
     "replay": _replay,
-    "verdict": _verdict,
     "commit": _commit,
     "state": _state,
     "notice": _notice,

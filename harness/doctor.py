@@ -69,10 +69,12 @@ async def careful(name: str, examination: Examination) -> list[Finding]:
 
 
 def _settings(directory: Path, flags: dict[str, Any] | None) -> tuple[Settings, list[Finding]]:
+    denied: list[str] = []
     try:
-        return load_settings(directory, flags), [Finding("settings", "ok", "understood")]
+        settings = load_settings(directory, flags, denied.append)
     except HarnessError as exc:
         return Settings(), [Finding("settings", "fail", exc.what, exc.remedy)]
+    return settings, [Finding("settings", "warn", text) for text in denied] or [Finding("settings", "ok", "understood")]
 
 
 async def _sandbox(settings: Settings) -> list[Finding]:

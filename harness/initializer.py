@@ -143,8 +143,8 @@ class Initializer:
     async def baseline(self, state: InitState) -> Command[Node]:
         """One commit, and memory of spec, plan and history. Replay: found by its trailers; records have keys."""
         self._stage("baseline")
-        tree, plan = await self.ledger.tree(), self._plan()
-        write_atomic(tree.directory / SPEC, self._spec_file.read_text(encoding="utf-8"))
+        plan = self._plan()
+        await self.ledger.put(SPEC, self._spec_file.read_text(encoding="utf-8"))
         trailers = make_trailers(self.parts.thread_id, event="baseline")
         count = len(plan.features.features)
         subject, body = f"Baseline: {count} features planned", _left_out(plan)

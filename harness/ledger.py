@@ -21,6 +21,7 @@ from harness.project import Project, write_atomic
 from harness.specification import Specification
 from harness.state_file import file_errors, parse_json, read_text
 from harness.verify.check import Check, Element, Elements
+from harness.verify.hall import OWN_FILES
 
 if TYPE_CHECKING:
     from harness.parts import Parts
@@ -146,6 +147,19 @@ class Ledger:
         await self.follow()
         return made
 
+    async def may_commit(self, trailers: Mapping[str, str], content: str) -> bool:
+        """Whether the tree still is what a verdict was reached on, or that commit is made already."""
+        tree = await self.tree()
+        return bool(await tree.find_commit(trailers)) or (await tree.snapshot(OWN_FILES)).content == content
+
+    async def put(self, name: str, text: str) -> None:
+        """Write one file of ours into the tree, and remove what a killed writer left beside it."""
+        path = (await self.tree()).directory / name
+        path.parent.mkdir(exist_ok=True)
+        for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+            leftover.unlink()
+        write_atomic(path, text)
+
     async def commit_state(
         self, feature_id: str, event: str, reason: str, features: FeatureList, entries: Sequence[SessionEntry]
     ) -> str:
@@ -196,6 +210,8 @@ class Ledger:
         tree, branch = await self.tree(), await self._parts.repo.branch()
         if branch is None or branch == self._parts.branch:
             return ()
+        if await tree.is_ours_since_fork(branch, FEATURES):
+            return ()
         old, new = [await tree.read(FEATURES, at) for at in (await tree.fork_point(branch), branch)]
         if new == old or old is None:
             return ()
@@ -227,7 +243,6 @@ class Ledger:
         check: Check | None,
         elements: Mapping[str, Element],
     ) -> list[str]:
-        directory = (await self.tree()).directory
         totals, progress = features.totals, await self.progress()
         for entry in entries:
             progress = progress.append(entry)
@@ -240,9 +255,7 @@ class Ledger:
         if elements:
             written[ELEMENTS] = _json((await self.elements()).with_more(elements))
         for name, text in written.items():
-            path = directory / name
-            path.parent.mkdir(exist_ok=True)
-            write_atomic(path, text)
+            await self.put(name, text)
         return list(written)
 
     async def _read(self, name: str) -> str | None:

@@ -165,7 +165,7 @@ async def replay_checks(
 
     project = Project.find(directory)
     project.prepare_state()
-    return await replay_project(project, load_settings(project.directory, flags), feature_ids, url, events)
+    return await replay_project(project, _load(project.directory, flags, events), feature_ids, url, events)
 
 
 @asynccontextmanager
@@ -175,7 +175,7 @@ async def open_memory(directory: Path, *, flags: dict[str, Any], events: Events)
 
     project = Project.find(directory)
     project.prepare_state()
-    settings = load_settings(project.directory, flags)
+    settings = _load(project.directory, flags, events)
     memory = Memory.open(project.memory_dir, settings.memory, project.state_dir.name, events)
     memory.start()
     try:
@@ -211,7 +211,7 @@ async def open_parts(
     from harness.sandbox.processes import reap
     from harness.trajectory import Trajectory
 
-    settings = load_settings(directory, flags)
+    settings = _load(directory, flags, events)
     async with AsyncExitStack() as stack:
         repo = await asyncio.to_thread(Repo.create if create else Repo.open, directory)
         project = Project.find(directory)
@@ -238,6 +238,11 @@ async def open_parts(
         checkpointer = await stack.enter_async_context(open_checkpoints(project.checkpoints_file))
         budget = Budget(settings.limits, meter, options.max_turns, options.max_sessions, lambda: stop.requested)
         yield Parts(project, settings, thread_id, repo, model, memory, events, checkpointer, budget)
+
+
+def _load(directory: Path, flags: dict[str, Any], events: Events) -> Settings:
+    """The settings; what the project's own file may not set is told."""
+    return load_settings(directory, flags, lambda text: events.emit(Noticed(text=text, level="warning")))
 
 
 @asynccontextmanager

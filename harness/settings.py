@@ -1,15 +1,16 @@
 """What a person can set, and where it comes from.
 
 Later wins: defaults, the user's own file (`$XDG_CONFIG_HOME/harness/config.toml`), the project's `harness.toml`,
-the environment, flags. The project's file lies where an agent's repository could bring its own, so for the sandbox
-it may only narrow what the others allow. The API key is read from the environment by the model adapter alone and is
-not a setting, so that no dump of settings can show it.
+the environment, flags. Whoever wrote a repository wrote its `harness.toml` too, so that file may not say where the
+key or the memory go, nor which program starts; of the sandbox it may only narrow what the user allows. The API key is
+read from the environment by the model adapter alone and is not a setting, so that no dump of settings can show it.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,8 +66,6 @@ class LimitSettings(_Section):
 class AppSettings(_Section):
     """How the application is started, where it is not `init.sh`."""
 
-    server: bool = True
-    """False: the project has no server."""
     prepare: str = "./init.sh prepare"
     serve: str = "./init.sh serve"
     reset: str = ""
@@ -88,12 +87,12 @@ class SandboxSettings(_Section):
     """What code of the project may do."""
 
     mode: SandboxMode = "project"
-    """`off` is accepted from the command line only."""
+    """`off` comes from the command line only; no file may name the mode."""
     prepare_network: bool = False
     """Whether `init.sh prepare` may reach the network."""
-    command_seconds: float = 120.0
-    memory_mb: int = 6144
-    output_bytes: int = 200_000
+    command_seconds: float = Field(default=120.0, gt=0, allow_inf_nan=False)
+    memory_mb: int = Field(default=6144, gt=0)
+    output_bytes: int = Field(default=200_000, gt=0)
 
 
 class VerifySettings(_Section):
@@ -139,37 +138,69 @@ ENVIRONMENT = {
 }
 
 
-def load_settings(project_dir: Path | None = None, flags: dict[str, Any] | None = None) -> Settings:
+FOR_PROJECTS = {
+    "model": set(ModelSettings.model_fields) - {"base_url"},
+    "limits": set(LimitSettings.model_fields),
+    "app": set(AppSettings.model_fields),
+    "gate": set(GateSettings.model_fields),
+    "sandbox": set(SandboxSettings.model_fields),
+    "verify": set(VerifySettings.model_fields) - {"chromium"},
+}
+"""What the project's own file may set."""
+NARROWED = ("command_seconds", "memory_mb", "output_bytes")
+"""Bounds of the sandbox that the project's file may lower and not raise."""
+REFUSED = {
+    ("sandbox", "mode"): "the sandbox is switched off on the command line only (`--sandbox off`), never in a file",
+    ("app", "server"): "projects without a server are not supported yet",
+}
+"""Settings that no file may hold, and why."""
+
+Tell = Callable[[str], object]
+
+
+def load_settings(
+    project_dir: Path | None = None, flags: dict[str, Any] | None = None, tell: Tell | None = None
+) -> Settings:
     """Merge all sources into one frozen value.
 
     Args:
         project_dir: where `harness.toml` may lie; None: no project.
         flags: nested values from the command line, `{"sandbox": {"mode": "off"}}`.
+        tell: hears what the project's file asked for and did not get.
 
     Raises: ContractError: a file is not TOML or holds an unknown or wrong setting; the user mends that file.
     """
-    user = _read_toml(user_config_path())
-    project = _read_toml(project_dir / "harness.toml") if project_dir else {}
-    narrowed = _narrow_sandbox(project, user)
+    user = _read(user_config_path())
+    project = _read(project_dir / "harness.toml") if project_dir else {}
+    allowed = SandboxSettings.model_validate(user.get("sandbox", {}))
+    accepted, denied = _accept(project, allowed)
+    if tell:
+        for what in denied:
+            tell(f"{what} Set it in {user_config_path()} if you want it.")
     environment: dict[str, Any] = {}
     for variable, (section, key) in ENVIRONMENT.items():
         if value := os.environ.get(variable):
             environment.setdefault(section, {})[key] = value
-    try:
-        return Settings.model_validate(_merge(user, narrowed, environment, flags or {}))
-    except ValidationError as exc:
-        lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:5])
-        sources = ", ".join(
-            str(p) for p in (user_config_path(), (project_dir or Path()) / "harness.toml") if p.exists()
-        )
-        raise ContractError(
-            f"A setting is not understood: {lines}", f"Mend it in {sources or 'the environment'}."
-        ) from exc
+    return Settings.model_validate(_merge(user, accepted, environment, flags or {}))
 
 
 def user_config_path() -> Path:
     """The user's own settings file, outside every project."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "harness" / "config.toml"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a file sets, each setting known and of its type."""
+    found = _read_toml(path)
+    for (section, key), why in REFUSED.items():
+        if isinstance(values := found.get(section), dict) and key in values:
+            raise ContractError(f"{path} sets {section}.{key}: {why}.", "Remove it from that file.")
+    try:
+        Settings.model_validate(found)
+    except ValidationError as exc:
+        lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:5])
+        raise ContractError(f"A setting is not understood: {lines}", f"Mend it in {path}.") from exc
+    return found
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -181,17 +212,26 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ContractError(f"{path} cannot be read: {exc}", "Mend or move the file; it was left as it is.") from exc
 
 
-def _narrow_sandbox(project: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
-    """Drop what the repository's file would widen: the mode, network, and limits above the user's."""
-    allowed = SandboxSettings.model_validate({**user.get("sandbox", {})}) if user.get("sandbox") else SandboxSettings()
-    asked = dict(project.get("sandbox", {}))
-    asked.pop("mode", None)
-    if asked.get("prepare_network") and not allowed.prepare_network:
-        asked.pop("prepare_network")
-    for key in ("command_seconds", "memory_mb", "output_bytes"):
-        if isinstance(asked.get(key), int | float):
-            asked[key] = min(asked[key], getattr(allowed, key))
-    return {**project, "sandbox": asked} if "sandbox" in project else project
+def _accept(project: dict[str, Any], allowed: SandboxSettings) -> tuple[dict[str, Any], list[str]]:
+    """What the repository's file may have, and what was denied to it; no value of it is quoted.
+
+    Args:
+        project: the file, understood.
+        allowed: the sandbox as the user has it, which can only become narrower.
+    """
+    accepted: dict[str, Any] = {}
+    denied = []
+    for section, values in project.items():
+        for key, value in values.items():
+            name = f"{section}.{key}"
+            if key not in FOR_PROJECTS.get(section, ()) or (key == "prepare_network" and value > allowed.prepare_network):
+                denied.append(f"The project's harness.toml may not set {name}; it is left out.")
+                continue
+            if section == "sandbox" and key in NARROWED and value > (bound := getattr(allowed, key)):
+                denied.append(f"The project's harness.toml may only lower {name}; it stays at {bound}.")
+                continue
+            accepted.setdefault(section, {})[key] = value
+    return accepted, denied
 
 
 def _merge(*layers: dict[str, Any]) -> dict[str, Any]:

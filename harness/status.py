@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.console_text import one_line
+from harness.console_text import gist, one_line
 from harness.errors import SetupError
 from harness.features import Feature, FeatureList, Totals
 from harness.lock import Holder
@@ -192,12 +192,12 @@ def one_line_kept(text: str, width: int) -> str:
 
 def _why(feature: Feature) -> str:
     word = "parked" if feature.status == "parked" else "reopened"
-    return f"{word}: {one_line(feature.reason, 300)}"
+    return f"{word}: {one_line(gist(feature.reason), 300)}"
 
 
 def _tail(status: Status) -> Iterator[str]:
     if failure := status.last_failure:
-        yield f"last failure  {failure.feature_id}: {one_line(failure.reason, 600)}"
+        yield f"last failure  {failure.feature_id}: {one_line(gist(failure.reason), 600)}"
     if (used := status.progress.totals).sessions:
         yield f"used          {used_words(used)}"
     if status.behind:

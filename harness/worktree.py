@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.commits import Commit, find_commit, from_root, make_message, read_log, to_root
+from harness.commits import Commit, find_commit, from_root, make_message, read_log, split_message, to_root
 from harness.errors import RepoError
 from harness.git import NO_PROGRAMS, Git
 
@@ -31,6 +31,16 @@ class MergeResult:
     """The branch's commit now."""
     conflicts: tuple[str, ...] = ()
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The content of a tree at one moment."""
+
+    sha: str
+    """A commit that holds it; on no branch, so git forgets it in time."""
+    content: str
+    """Names the content, the same for the same content."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,14 @@ class Worktree:
     async def fork_point(self, branch: str) -> str:
         """The last commit this checkout and a branch have in common."""
         return (await self.git.run("merge-base", "HEAD", f"refs/heads/{branch}")).strip()
+
+    async def is_ours_since_fork(self, branch: str, name: str) -> bool:
+        """Whether all that changed a file on a branch since the fork are commits of a thread of ours."""
+        since = f"{await self.fork_point(branch)}..refs/heads/{branch}"
+        shape = ("-z", "--format=%B", "--no-merges")
+        messages = (await self.git.run("log", *shape, since, "--", _literal(to_root(name, self.prefix)))).split("\0")
+        made = [split_message(message)[2] for message in messages if message.strip()]
+        return bool(made) and all("Harness-Thread" in trailers for trailers in made)
 
     async def read(self, name: str, at: str = "HEAD") -> str | None:
         """A file as a commit has it, whatever lies in the tree; None when it has none."""
@@ -154,6 +172,26 @@ class Worktree:
         await self.git.ask("merge", "--abort")
         conflicts = tuple(from_root(name, self.prefix) for name in names)
         return MergeResult(False, before, conflicts, answer.err or f"conflicts in {', '.join(conflicts)}")
+
+    async def snapshot(self, without: Sequence[str] = ()) -> Snapshot:
+        """What a commit of this tree would hold now, as a commit on no branch; the tree and its index stay as they are.
+
+        Args:
+            without: names that do not count for the content's id.
+
+        Raises: RepoError: there is a repository inside the tree, or git cannot take a file (the text is fit for the
+            model).
+        """
+        self.git.require_identity()
+        await self._refuse_nested()
+        async with self._staged_copy() as env:
+            tree = (await self.git.run("write-tree", env=env)).strip()
+            names = [_literal(to_root(name, self.prefix)) for name in without]
+            if names:
+                await self.git.run("rm", "-r", "-q", "--cached", "--ignore-unmatch", "--", *names, env=env)
+            content = (await self.git.run("write-tree", env=env)).strip()
+        sha = (await self.git.run("commit-tree", tree, "-p", await self.head(), "-m", "candidate")).strip()
+        return Snapshot(sha, content)
 
     async def nested_repositories(self) -> list[str]:
         """List `.git` entries inside the tree that are not ignored: each could bring programs of its own."""

@@ -22,9 +22,9 @@ DATA = "/data"
 OUTPUTS = "/outputs"
 TEMPORARY = "/tmp"
 
-PROTECTED = (".git", "features.json", "checks", "progress.json", "harness.toml")
+PROTECTED = (".git", "features.json", "checks", "progress.json", "spec.md", "harness.toml")
 """Read-only for code of the project, also while they do not exist; relative to the project."""
-WRITTEN_BY_HARNESS = frozenset({"features.json", "progress.json"})
+WRITTEN_BY_HARNESS = frozenset({"features.json", "progress.json", "spec.md"})
 """Protected files that the harness renames into place: their stand-in while absent must be a file."""
 
 PASSED_ON = ("LANG", "LC_ALL", "TZ")

@@ -17,11 +17,16 @@ from harness.sandbox.processes import Room
 from harness.verify.app import serve
 from harness.verify.replay import Pages, Replayer, Site
 
+OWN_FILES = ("features.json", "progress.json", "checks", "spec.md")
+"""What the harness itself changes in a commit."""
+
 if TYPE_CHECKING:
     from harness.browser.browser import Browser
     from harness.events import Events
+    from harness.parts import Parts
     from harness.project import Project
     from harness.settings import Settings
+    from harness.worktree import Snapshot, Worktree
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,19 @@ class Hall:
                 yield Site(instance, pages)
             finally:
                 await pages.close()
+
+
+async def candidate_of(parts: Parts, tree: Worktree) -> tuple[Worktree, Snapshot]:
+    """A checkout of just what a commit of a tree would hold.
+
+    What is judged is what is committed: a file that `.gitignore` names is not there, and what the application or a gate
+    writes while it is judged reaches no commit.
+
+    Raises: RepoError: git cannot take the tree as it is; the text is fit for the model.
+    """
+    snapshot = await tree.snapshot(OWN_FILES)
+    place = parts.project.worktrees_dir / f"{parts.thread_id}.candidate"
+    return await parts.repo.checkout_at(snapshot.sha, place), snapshot
 
 
 @asynccontextmanager

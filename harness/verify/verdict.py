@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.errors import RepoError
 from harness.events import Noticed, VerdictReached
 from harness.features import Proof as ProofCounts
 from harness.prompts import fence
@@ -22,7 +23,7 @@ from harness.verify.app import AppNotStarted
 from harness.verify.author import write_contract
 from harness.verify.binding import bind, rebind
 from harness.verify.check import Check, Contract, Element, Elements, Expectation, Locator
-from harness.verify.hall import Hall, open_hall
+from harness.verify.hall import Hall, candidate_of, open_hall
 from harness.verify.proof import Proof, prove
 from harness.verify.regress import RegressResult, order, regress
 from harness.verify.replay import ReplayResult, Site
@@ -52,6 +53,8 @@ class Verdict(BaseModel):
     regressed: str = ""
     """`regressed n of m`."""
     regressed_all: bool = False
+    content: str = ""
+    """Names the content that was judged; nothing else may be committed on this verdict."""
     park_reason: str = ""
     """What is said if the feature is parked now; empty: the reason."""
     park_now: bool = False
@@ -61,8 +64,8 @@ class Verdict(BaseModel):
 
     @property
     def gist(self) -> str:
-        """The reason's beginning, for memory and tables."""
-        return self.reason[:GIST_CHARACTERS]
+        """The reason's beginning, without what page and server said, for memory and tables."""
+        return self.reason.partition("\n<<data")[0][:GIST_CHARACTERS]
 
     @property
     def proof(self) -> ProofCounts:
@@ -106,9 +109,11 @@ async def verify_feature(case: Case) -> Verdict:
     Raises: BrowserError, ShellError, SetupError, ModelError: a fault of ours; there is no verdict.
     Replay: computes the same from the same tree; names already bound are kept by the caller.
     """
-    parts, tree = case.parts, case.tree
-    if nested := await tree.nested_repositories():
-        return _told(case, _no(case, f"There is a git repository inside the project: {', '.join(nested)}. Remove it."))
+    parts = case.parts
+    try:
+        tree, snapshot = await candidate_of(parts, case.tree)
+    except RepoError as exc:
+        return _told(case, _no(case, f"The work cannot be committed as it is: {exc}"))
     hall_name = f"verify-{parts.thread_id}"
     async with open_hall(parts.project, parts.settings, parts.events, tree.path, tree.prefix, hall_name) as hall:
         try:
@@ -118,10 +123,10 @@ async def verify_feature(case: Case) -> Verdict:
             said = fence(str(exc), "the harness running init.sh")
             verdict = _no(case, f"The application does not start on a fresh copy with empty data.\n{said}")
         if verdict.passed:
-            verdict = await _harmless(case, hall, verdict)
+            verdict = await _harmless(case, hall, tree, verdict)
         if verdict.passed:
             verdict = await _gate(case, hall, verdict)
-    return _told(case, verdict)
+    return _told(case, verdict.model_copy(update={"content": snapshot.content}))
 
 
 async def regress_tree(
@@ -131,7 +136,7 @@ async def regress_tree(
 
     Args:
         parts: settings, events, places.
-        tree: what to look at.
+        tree: what to look at, as a commit of it would be.
         features: for the words of failures.
         checks: to replay.
         elements: the project's names.
@@ -139,6 +144,7 @@ async def regress_tree(
 
     Returns: broken features with the reason, and whether all checks were played.
     """
+    tree, _ = await candidate_of(parts, tree)
     name = f"regress-{parts.thread_id}"
     async with open_hall(parts.project, parts.settings, parts.events, tree.path, tree.prefix, name) as hall:
         try:
@@ -151,6 +157,10 @@ async def regress_tree(
 
 async def prove_start(parts: Parts, tree: Worktree) -> str:
     """Run `init.sh` twice on empty data and see the application answer; returns why not, or ""."""
+    try:
+        tree, _ = await candidate_of(parts, tree)
+    except RepoError as exc:
+        return f"The work cannot be committed as it is: {exc}"
     name = f"start-{parts.thread_id}"
     async with open_hall(parts.project, parts.settings, parts.events, tree.path, tree.prefix, name) as hall:
         for number in ("once", "twice"):
@@ -259,7 +269,7 @@ async def _second_opinion(case: Case, hall: Hall, site: Site) -> str:
     return f"The feature seems to be there already, and an independent check of it fails.\n{result.reason}"
 
 
-async def _harmless(case: Case, hall: Hall, verdict: Verdict) -> Verdict:
+async def _harmless(case: Case, hall: Hall, tree: Worktree, verdict: Verdict) -> Verdict:
     """Earlier features must still pass."""
     others = {name: check for name, check in case.passed.items() if name != case.feature.id}
     if not others:
@@ -268,7 +278,7 @@ async def _harmless(case: Case, hall: Hall, verdict: Verdict) -> Verdict:
     first = {name: others[name] for name in order(others, affected=affected)}
     elements = case.elements.with_more(verdict.elements)
     seconds = 0 if case.everything else None
-    results = await _regress(hall, case.tree, case.features, first, elements, seconds)
+    results = await _regress(hall, tree, case.features, first, elements, seconds)
     words = f"regressed {len(results)} of {len(others)}"
     flaky = [r.feature_id for r in results if r.flaky]
     flaky_words = f", flaky: {', '.join(flaky)}" if flaky else ""
