@@ -23,8 +23,11 @@ from harness.events import (
     VerdictReached,
 )
 from harness.features import FeatureList
+from harness.prompts import fence
 
 HOSTILE = "\x1b[31mred\x1b[0m \x1b]0;title\x07\x1b]52;c;aGk=\x1b\\ [bold]x[/bold] \u202eback\ud800 \x9b2J :smile:"
+
+FENCED = f"Step 2: nothing seen.\n{fence('Page shows: Todo', 'the page and the server')}"
 
 
 class Terminal(io.StringIO):
@@ -86,12 +89,34 @@ def test_a_line_is_cut_to_its_width() -> None:
         (VerdictReached(feature_id="F1", passed=True, proof={"red": 2, "person": 0}), "verdict F1: passed (2 red)"),
         (Committed(feature_id="F1", commit_sha="a" * 40, subject="F1: Adds"), f"commit {'a' * 10} F1: Adds"),
         (StateChanged(feature_id="F1", change="parked", reason="no luck"), "parked F1: no luck"),
+        (VerdictReached(feature_id="F1", passed=False, reason=FENCED), "verdict F1: not yet: Step 2: nothing seen."),
+        (
+            CheckReplayed(feature_id="F1", purpose="verify", passed=False, reason=FENCED),
+            "replay F1 (verify) failed: Step 2: nothing seen.",
+        ),
+        (StateChanged(feature_id="F1", change="parked", reason=FENCED), "parked F1: Step 2: nothing seen."),
         (Noticed(text="low on disk", level="warning"), "warning: low on disk"),
         (ModelCalled(role="coder", conversation="c", turn=1, text="hm"), ""),
     ],
 )
 def test_an_event_is_one_line(event: object, line: str) -> None:
     assert event_line(event) == line  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [
+        (FENCED, "verdict F1: not yet"),
+        (f"It breaks F2.\n{FENCED}", "verdict F1: not yet: It breaks F2."),
+        ("Another reason.", "verdict F1: not yet: Another reason."),
+    ],
+)
+def test_a_verdict_does_not_say_again_what_the_replay_said(reason: str, line: str) -> None:
+    stream, events = io.StringIO(), Events()
+    with watch(events, stream):
+        events.emit(CheckReplayed(feature_id="F1", purpose="verify", passed=False, reason=FENCED))
+        events.emit(VerdictReached(feature_id="F1", passed=False, reason=reason))
+    assert stream.getvalue().splitlines() == ["replay F1 (verify) failed: Step 2: nothing seen.", line]
 
 
 def test_where_there_is_no_terminal_lines_have_no_escapes_and_no_times() -> None:
