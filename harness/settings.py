@@ -101,7 +101,7 @@ class VerifySettings(_Section):
     regress_seconds: float = 120.0
     wait_seconds: float = 5.0
     """How long a condition is waited for."""
-    hold_seconds: float = 0.15
+    hold_seconds: float = 0.1
     """How long a group of expectations must go on holding."""
     chromium: str = ""
     """Executable; empty: found on PATH."""
@@ -146,9 +146,7 @@ FOR_PROJECTS = {
     "sandbox": set(SandboxSettings.model_fields),
     "verify": set(VerifySettings.model_fields) - {"chromium"},
 }
-"""What the project's own file may set."""
-NARROWED = ("command_seconds", "memory_mb", "output_bytes")
-"""Bounds of the sandbox that the project's file may lower and not raise."""
+"""What the project's own file may set; of the sandbox only to less than the user allows."""
 REFUSED = {
     ("sandbox", "mode"): "the sandbox is switched off on the command line only (`--sandbox off`), never in a file",
     ("app", "server"): "projects without a server are not supported yet",
@@ -196,11 +194,10 @@ def _read(path: Path) -> dict[str, Any]:
         if isinstance(values := found.get(section), dict) and key in values:
             raise ContractError(f"{path} sets {section}.{key}: {why}.", "Remove it from that file.")
     try:
-        Settings.model_validate(found)
+        return Settings.model_validate(found).model_dump(exclude_unset=True)
     except ValidationError as exc:
         lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:5])
         raise ContractError(f"A setting is not understood: {lines}", f"Mend it in {path}.") from exc
-    return found
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -213,25 +210,30 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _accept(project: dict[str, Any], allowed: SandboxSettings) -> tuple[dict[str, Any], list[str]]:
-    """What the repository's file may have, and what was denied to it; no value of it is quoted.
+    """What the repository's file may have, and what was denied to it.
 
     Args:
         project: the file, understood.
-        allowed: the sandbox as the user has it, which can only become narrower.
+        allowed: the sandbox as the user has it.
     """
     accepted: dict[str, Any] = {}
     denied = []
     for section, values in project.items():
         for key, value in values.items():
-            name = f"{section}.{key}"
-            if key not in FOR_PROJECTS.get(section, ()) or (key == "prepare_network" and value > allowed.prepare_network):
-                denied.append(f"The project's harness.toml may not set {name}; it is left out.")
-                continue
-            if section == "sandbox" and key in NARROWED and value > (bound := getattr(allowed, key)):
-                denied.append(f"The project's harness.toml may only lower {name}; it stays at {bound}.")
-                continue
-            accepted.setdefault(section, {})[key] = value
+            if why := _denial(section, key, value, allowed):
+                denied.append(f"The project's harness.toml {why}.")
+            else:
+                accepted.setdefault(section, {})[key] = value
     return accepted, denied
+
+
+def _denial(section: str, key: str, value: Any, allowed: SandboxSettings) -> str:
+    """Why a setting is left out, without its value; empty when it is accepted."""
+    if key not in FOR_PROJECTS.get(section, ()):
+        return f"may not set {section}.{key}: it is left out"
+    if section == "sandbox" and value > (bound := getattr(allowed, key)):
+        return f"may only narrow {section}.{key}: it stays {str(bound).lower()}"
+    return ""
 
 
 def _merge(*layers: dict[str, Any]) -> dict[str, Any]:
