@@ -113,14 +113,6 @@ class Progress(_Value):
         return self.sessions[-count:] if count > 0 else ()
 
 
-def read_tail(path: Path, count: int) -> tuple[SessionEntry, ...]:
-    """The last sessions of a project for a brief; none when no session has ended yet.
-
-    Raises: FeatureFileError: the file is there and broken.
-    """
-    return Progress.load(path).tail(count) if path.exists() else ()
-
-
 def _sum(totals: ProgressTotals, sessions: tuple[SessionEntry, ...]) -> ProgressTotals:
     return totals.model_copy(
         update={

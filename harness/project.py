@@ -139,16 +139,6 @@ class Project:
         return self.directory / "checks"
 
     @property
-    def init_script(self) -> Path:
-        """How the application is prepared and served."""
-        return self.directory / "init.sh"
-
-    @property
-    def settings_file(self) -> Path:
-        """The user's settings for this project."""
-        return self.directory / "harness.toml"
-
-    @property
     def checkpoints_file(self) -> Path:
         """LangGraph's SQLite store."""
         return self.state_dir / "checkpoints.sqlite"

@@ -69,15 +69,6 @@ def latest_thread(project: Project) -> ThreadRecord | None:
     return next(reversed(load_threads(project)), None)
 
 
-def find_thread(project: Project, thread_id: str) -> ThreadRecord | None:
-    """One thread; None when there is none of that name.
-
-    Raises: ContractError: its record is broken. SetupError: the name cannot be a thread's.
-    """
-    path = _path(project, thread_id)
-    return _load(path) if path.exists() else None
-
-
 def _path(project: Project, thread_id: str) -> Path:
     return project.state_dir / "threads" / f"{check_name(thread_id)}.json"
 

@@ -155,7 +155,7 @@ class _Walk:
 
     async def _expect(self, group: Sequence[tuple[int, Expectation]]) -> None:
         user, when = group[0][1].user, f"at item {group[0][0] + 1}"
-        needed = dict.fromkeys(e.target for _, e in group if e.target and not _absent(e))
+        needed = dict.fromkeys(e.target for _, e in group if e.target and not e.says_absent)
         unbound = {name: self.doubts.get(name, "") for name in needed if not self.resolve(name)}
         await self._bind(user, when, unbound)
         ready = [(i, e) for i, e in group if not e.target or self.resolve(e.target)]
@@ -224,10 +224,6 @@ class _Walk:
 
     def _unbound(self) -> list[str]:
         return [name for name in self.contract.targets if not self.resolve(name)]
-
-
-def _absent(item: Expectation) -> bool:
-    return item.expect == "hidden" or (item.expect == "count" and item.number == 0)
 
 
 def _collections(contract: Contract) -> set[str]:

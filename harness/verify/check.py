@@ -175,6 +175,11 @@ class Expectation(_Item):
     def _is_whole(self) -> Self:
         return _need(self, self.expect, _EXPECTATIONS[self.expect])
 
+    @property
+    def says_absent(self) -> bool:
+        """Whether it holds where nothing of its target can be seen."""
+        return self.expect == "hidden" or (self.expect == "count" and self.number == 0)
+
 
 Item = Act | Expectation
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.verify.check import Locator
+from harness.verify.judge import fold_case
 
 if TYPE_CHECKING:
     from harness.browser.values import Element, Observation
@@ -76,7 +77,7 @@ def _speaks_of(literal: str, locator: Locator, visible: Sequence[Element]) -> bo
     """Whether the locator asks for the text, or what it found shows it."""
     said = [text for part in _parts(locator) for text in _texts(part)]
     said += [text for element in visible for text in (element.text, element.name, element.value or "")]
-    return any(_fold(literal) in _fold(text) for text in said)
+    return any(fold_case(literal) in fold_case(text) for text in said)
 
 
 def _texts(part: Locator) -> list[str]:
@@ -87,7 +88,3 @@ def _texts(part: Locator) -> list[str]:
 def _list(elements: Sequence[Element]) -> str:
     shown = [f"{element.html} {(element.text or element.name)[:60]!r}" for element in elements[:3]]
     return ", ".join(shown) + (", ..." if len(elements) > 3 else "")
-
-
-def _fold(text: str) -> str:
-    return " ".join(text.split()).casefold()

@@ -94,6 +94,11 @@ def fold(text: str) -> str:
     return " ".join(text.split())
 
 
+def fold_case(text: str) -> str:
+    """Blanks and letters folded: equal where a person reads the same words."""
+    return fold(text).casefold()
+
+
 def compare(match: str, seen: str, expected: str) -> bool:
     """How a literal compares; `is` and `contains` fold blanks."""
     if match == "matches":

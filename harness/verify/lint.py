@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from harness.features import Feature
 from harness.plan_rules import must_be_seen
 from harness.verify.check import Act, Contract, Expectation, Item
+from harness.verify.judge import fold_case
 
 _TYPES = ("fill", "type", "select", "upload")
 _LITERAL = ("text", "value", "title", "dialog")
@@ -28,7 +29,7 @@ def lint_contract(contract: Contract, feature: Feature, spec_lines: str = "") ->
         feature: the feature it is for.
         spec_lines: the lines of the specification the feature covers.
     """
-    text = _fold(" ".join((feature.description, *feature.steps, spec_lines)))
+    text = fold_case(" ".join((feature.description, *feature.steps, spec_lines)))
     return [
         *_wrong_start(contract),
         *_wrong_steps(contract, feature),
@@ -74,26 +75,22 @@ def _unwitnessed(contract: Contract) -> Iterator[str]:
     there = {name for item in contract.items if _shows(item) for name in (item.target,) if name}
     there |= {item.to for item in contract.items if isinstance(item, Act) and item.to}
     for index, item in contract.expectations():
-        if _says_absent(item) and item.target not in there:
+        if item.says_absent and item.target not in there:
             yield (
                 f"items[{index}]: {item.target!r} is only ever absent. Expect it visible (or act on it) at another "
                 "moment of the check, or use the name of a thing that is there at another moment."
             )
 
 
-def _says_absent(item: Expectation) -> bool:
-    return item.expect == "hidden" or (item.expect == "count" and item.number == 0)
-
-
 def _shows(item: Item) -> bool:
-    return isinstance(item, Act) or not _says_absent(item)
+    return isinstance(item, Act) or not item.says_absent
 
 
 def _not_quoted(contract: Contract, text: str) -> Iterator[str]:
-    typed = " ".join(_fold(i.value or "") for i in contract.items if isinstance(i, Act) and i.act in _TYPES)
+    typed = " ".join(fold_case(i.value or "") for i in contract.items if isinstance(i, Act) and i.act in _TYPES)
     for index, item in contract.expectations():
         for literal in _literals(item):
-            folded = _fold(literal)
+            folded = fold_case(literal)
             if item.source == "quoted" and folded not in text and folded not in typed:
                 yield (
                     f"items[{index}]: {literal!r} stands neither in the feature's text nor in what the check typed. "
@@ -119,7 +116,7 @@ def _poor_samples(contract: Contract, text: str) -> Iterator[str]:
     for index, sample in samples:
         if not (sample or "").strip() and not _BLANK_WORDS.search(text):
             yield f"items[{index}]: the value is blank; enter a distinctive text."
-    words = sorted({_fold(s) for _, s in samples if s and len(s.strip()) > 1}, key=len)
+    words = sorted({fold_case(s) for _, s in samples if s and len(s.strip()) > 1}, key=len)
     for place, short in enumerate(words):
         for long in words[place + 1 :]:
             if short in long and not (short in text and long in text):
@@ -164,7 +161,3 @@ def _wrong_expectation(item: Expectation) -> str:
     if item.expect in ("text", "title", "dialog") and value is not None and not value.strip():
         return f"{item.expect} of nothing cannot be seen; expect the thing hidden instead."
     return ""
-
-
-def _fold(text: str) -> str:
-    return " ".join(text.split()).casefold()

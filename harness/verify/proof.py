@@ -258,8 +258,3 @@ async def _apply(page: Page, move: Move, locator: Locator | None) -> bool:
         return await page.disturb(move.kind, locator if move.aimed else None, move.text)
     except ActFailed:
         return False
-
-
-def with_proof(check: Check, proof: Proof) -> Check:
-    """The check with how it was proved, as it is stored."""
-    return check.model_copy(update={"proof": proof.items})

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.errors import FeatureFileError
-from harness.progress import Progress, SessionEntry, read_tail
+from harness.progress import Progress, SessionEntry
 
 
 def entry(session: str, **fields: object) -> SessionEntry:
@@ -17,7 +17,7 @@ def test_sessions_are_appended_counted_and_read_back(tmp_path):
     assert (loaded.totals.sessions, loaded.totals.turns, loaded.totals.tokens) == (2, 10, 1500)
     assert loaded.totals.cost_usd == pytest.approx(0.3)
     assert (loaded.totals.features, loaded.totals.passing, loaded.totals.parked) == (5, 2, 1)
-    assert read_tail(path, 1)[0].next == "add persistence"
+    assert loaded.tail(1)[0].next == "add persistence"
 
 
 def test_a_session_recorded_twice_counts_once():
@@ -25,14 +25,12 @@ def test_a_session_recorded_twice_counts_once():
     assert (progress.totals.sessions, progress.totals.turns) == (1, 5)
 
 
-def test_the_tail_is_the_last_sessions_oldest_first(tmp_path):
+def test_the_tail_is_the_last_sessions_oldest_first():
     progress = Progress()
     for n in range(5):
         progress = progress.append(entry(f"s{n}"))
-    progress.save(tmp_path / "progress.json")
-    assert [e.session for e in read_tail(tmp_path / "progress.json", 2)] == ["s3", "s4"]
+    assert [e.session for e in progress.tail(2)] == ["s3", "s4"]
     assert progress.tail(0) == ()
-    assert read_tail(tmp_path / "none.json", 3) == ()
 
 
 @pytest.mark.parametrize(
@@ -43,6 +41,6 @@ def test_a_broken_file_is_named_and_never_empty(tmp_path, content, place):
     path = tmp_path / "progress.json"
     path.write_text(content)
     with pytest.raises(FeatureFileError) as caught:
-        read_tail(path, 3)
+        Progress.load(path)
     assert "progress.json" in caught.value.what
     assert place in caught.value.what

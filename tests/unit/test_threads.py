@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import ContractError, SetupError
 from harness.project import Project
-from harness.threads import ThreadRecord, find_thread, latest_thread, load_threads, new_thread_id, save_thread
+from harness.threads import ThreadRecord, latest_thread, load_threads, new_thread_id, save_thread
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -34,8 +34,7 @@ def test_a_saved_thread_is_found_by_name_and_as_the_latest(project_dir: Path) ->
     project = Project.find(project_dir)
     record = make_record("t-1", exit_status="TurnLimit", reason="12 turns used")
     save_thread(project, record)
-    assert find_thread(project, "t-1") == record
-    assert find_thread(project, "t-2") is None
+    assert load_threads(project) == [record]
     assert latest_thread(project) == record
 
 
