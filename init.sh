@@ -14,7 +14,7 @@ Usage: ./init.sh COMMAND
 
   setup         virtual environment, packages, Chromium and bubblewrap; seconds when all is there
   demo [DIR]    set up, then build a small application with a recorded model (no key needed)
-  test [ARG]... set up, then run the tests; arguments go to pytest
+  test [ARG]... set up, then run the tests on all cores; arguments go to pytest (-n 0: in one process)
   lint          set up, then formatting, lint, types, spelling and the layout of imports
   bench [NAME]  set up, then the benchmarks in tests/bench, or one of them
 TEXT
@@ -26,7 +26,7 @@ main() {
   case $command in
     setup) setup && how_to_call ;;
     demo) setup && exec "$venv/bin/harness" demo "$@" ;;
-    test) setup && cd -- "$root" && exec "$venv/bin/python" -m pytest "$@" ;;
+    test) setup && cd -- "$root" && exec "$venv/bin/python" -m pytest -n auto --dist loadfile "$@" ;;
     lint) setup && lint ;;
     bench) setup && bench "$@" ;;
     help | -h | --help) usage ;;

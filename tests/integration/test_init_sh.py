@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,26 @@ def test_changed_requirements_or_an_interrupted_set_up_are_noticed(checkout: Pat
         file.write("# changed\n")
     done = run(checkout, "setup", PATH=machine_with(tmp_path, chromium="", bwrap="", python3="exit 1"))
     assert not done.stdout.startswith("Ready.")
+
+
+def test_tests_run_on_all_cores_unless_the_person_says_otherwise(checkout: Path, tmp_path: Path) -> None:
+    fill_venv(checkout)
+    python = checkout / ".venv" / "bin" / "python"
+    python.unlink()
+    python.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    done = run(checkout, "test", "-n", "0", "tests/unit", PATH=machine_with(tmp_path, chromium="", bwrap=""))
+    assert done.stdout == "-m pytest -n auto --dist loadfile -n 0 tests/unit\n", done.stderr
+
+
+def test_the_last_number_of_processes_wins(tmp_path: Path) -> None:
+    (tmp_path / "test_where.py").write_text(
+        "import os\ndef test_where():\n    assert 'PYTEST_XDIST_WORKER' not in os.environ\n", encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:asyncio", "-n", "auto", "--dist", "loadfile"]
+    alone = subprocess.run([*command, "-n", "0"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert alone.returncode == 0, alone.stdout + alone.stderr
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 1
 
 
 def test_missing_programs_are_named_with_what_to_do(checkout: Path, tmp_path: Path) -> None:

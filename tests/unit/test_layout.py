@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -50,6 +52,8 @@ HOMES = {
     "typer": {"cli", "console", "demo"},
     "rich": {"cli", "console", "demo"},
 }
+DISTRIBUTIONS = {"git": "gitpython", "grpc": "grpcio"}
+"""What to install for an import, where the names differ by more than a hyphen."""
 HEAVY = {"langgraph", "langchain_core", "langchain_openai", "openai", "torch", "pymilvus", "pyppeteer", "git"}
 ENTRY_POINTS = {"harness.cli", "harness.browser.worker"}
 """Programs of their own, the only places that start an event loop."""
@@ -126,6 +130,7 @@ def complaints(package: Path) -> list[str]:
     for module in modules:
         found += wrong_arrows(module, rooms)
         found += lodgers(module)
+        found += undeclared(module, declared(ROOT / "pyproject.toml"))
         found += work_at_import(module)
         found += event_loops(module)
     return [*found, *circles(modules, rooms)]
@@ -142,6 +147,20 @@ def lodgers(module: Module) -> Iterator[str]:
     for library in sorted({name.split(".")[0] for name in module.imports()} & HOMES.keys()):
         if module.room not in HOMES[library]:
             yield f"{module.name} imports {library}, whose home is {', '.join(sorted(HOMES[library]))}"
+
+
+def undeclared(module: Module, known: set[str]) -> Iterator[str]:
+    """What only another package's dependencies put in may be gone with its next version."""
+    own = {*sys.stdlib_module_names, "__future__", module.name.split(".")[0]}
+    for library in sorted({name.split(".")[0] for name in module.imports()} - own):
+        if DISTRIBUTIONS.get(library, library).replace("_", "-") not in known:
+            yield f"{module.name} imports {library}, which pyproject.toml does not declare"
+
+
+def declared(pyproject: Path) -> set[str]:
+    """Names of the distributions a user gets, in lower case and with hyphens."""
+    dependencies = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]
+    return {re.split(r"[^\w.-]", line)[0].lower().replace("_", "-") for line in dependencies}
 
 
 def work_at_import(module: Module) -> Iterator[str]:
@@ -194,6 +213,11 @@ def test_imports_run_one_way_and_libraries_stay_home() -> None:
         ("memory/index.py", "def f():\n    from rich import box", "harness.memory.index imports rich, whose home"),
         ("model_faults.py", "from harness import cli", "harness.model_faults imports cli, which is above it"),
         ("attic.py", "", "attic has no level"),
+        (
+            "repo.py",
+            "def f():\n    import yaml.nodes",
+            "harness.repo imports yaml, which pyproject.toml does not declare",
+        ),
         ("repo.py", "from harness.model import x", "rooms import each other in a circle"),
         ("events.py", "print('hello')", "harness.events:1 works at import"),
         ("events.py", "from pathlib import Path\nHOME = Path('x').mkdir()", "harness.events:2 works at import"),
