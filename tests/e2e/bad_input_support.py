@@ -14,6 +14,8 @@ from typing import Any
 import notes_script
 from scripted import Request, ScriptedModel, call, calls
 
+from harness.settings import user_config_path
+
 DEAD = "http://127.0.0.1:9/v1"
 """Port 9 of the loopback: nobody listens."""
 HASTY = "[model]\nmax_retries = 1\ncall_seconds = 20\n[app]\nstart_seconds = 3\nprepare_seconds = 5\n"
@@ -120,6 +122,12 @@ def make_template(directory: Path) -> Path:
     (project / "harness.toml").write_text(HASTY)
     commit(project, "settings")
     return project
+
+
+def set_for_user(text: str) -> None:
+    """Write the settings of the test's person, where those lie that no project may make."""
+    user_config_path().parent.mkdir(parents=True, exist_ok=True)
+    user_config_path().write_text(text)
 
 
 def clone(template: Path, directory: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import notes_script
 import pytest
-from bad_input_support import HASTY, Person, contents, no_mistakes, unchanged
+from bad_input_support import HASTY, Person, contents, no_mistakes, set_for_user, unchanged
 from scripted import Request, ScriptedModel, call, calls
 
 pytestmark = [pytest.mark.needs("chromium", "bwrap", "git"), pytest.mark.timeout(300)]
@@ -111,21 +111,21 @@ def test_a_feature_that_breaks_init_sh_is_not_committed(project: Path) -> None:
     assert (project / "init.sh").read_text() == notes_script.INIT
 
 
-def chromium_at(path: Path, project: Path, program: str) -> None:
+def chromium_at(path: Path, program: str) -> None:
     """Put a program in the place of Chromium, somewhere no package puts one."""
     path.parent.mkdir()
     path.write_text(f"#!/bin/sh\n{program}\n")
     path.chmod(0o755)
-    (project / "harness.toml").write_text(f'{HASTY}[verify]\nchromium = "{path}"\n')
+    set_for_user(f'[verify]\nchromium = "{path}"\n')
 
 
 def test_a_program_that_is_no_chromium_is_named_and_the_work_is_kept(project: Path, tmp_path: Path) -> None:
-    chromium_at(tmp_path / "opt" / "browser", project, "exit 4")
+    chromium_at(tmp_path / "opt" / "browser", "exit 4")
     with ScriptedModel(no_mistakes) as model:
         person = Person(base_url=model.base_url)
         ran = unchanged(project, lambda: person.run("run", project, "--thread", "mine", "--feature", "F001"))
         ran.is_clear(5, r"Chromium \(.*/opt/browser\) does not start", "harness doctor", "resume mine")
-        (project / "harness.toml").write_text(HASTY)
+        set_for_user("")
         before = len(model.requests)
         person.run("run", project, "--feature", "F001").is_clear(1, "1 of 2 features pass")
     again = [r.conversation for r in model.requests[before:]]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import notes_script
 import pytest
-from bad_input_support import HASTY, Person, commit, contents, git, unchanged
+from bad_input_support import Person, commit, contents, git, set_for_user, unchanged
 from scripted import ScriptedModel
 
 pytestmark = [pytest.mark.needs("chromium", "bwrap", "git"), pytest.mark.timeout(300)]
@@ -127,7 +127,7 @@ def test_without_chromium_the_command_that_brings_it_is_told(person: Person, pro
 
 
 def test_a_wrong_chromium_in_the_settings_is_named(person: Person, project: Path) -> None:
-    (project / "harness.toml").write_text(HASTY + '[verify]\nchromium = "/no/such/browser"\n')
+    set_for_user('[verify]\nchromium = "/no/such/browser"\n')
     unchanged(project, lambda: person.run("run", project)).is_clear(3, "/no/such/browser", r"verify\.chromium")
 
 

@@ -11,6 +11,7 @@ import pytest
 from harness.doctor import Finding, examine
 from harness.doctor_project import examine_project
 from harness.project import Project
+from harness.settings import user_config_path
 from harness.threads import ThreadRecord, save_thread
 
 LIST = '[{"id": "F1", "description": "Adds", "steps": ["See"], "passes": true}]'
@@ -41,13 +42,26 @@ async def test_a_sound_machine_has_nothing_that_fails(project_dir: Path) -> None
 
 @pytest.mark.needs("chromium", "bwrap")
 async def test_one_broken_part_does_not_hide_the_others(project_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (project_dir / "harness.toml").write_text("[verify]\nchromium = 'no-such-browser'\n", encoding="utf-8")
+    user_config_path().parent.mkdir(parents=True)
+    user_config_path().write_text("[verify]\nchromium = 'no-such-browser'\n", encoding="utf-8")
     monkeypatch.setenv("OPENAI_MODEL", "m")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     findings = await examine(project_dir)
     assert "no-such-browser" in named(findings, "chromium", "fail").text
     assert "127.0.0.1:9" in named(findings, "endpoint", "fail").text
     assert named(findings, "git", "ok")
+
+
+@pytest.mark.needs("chromium", "bwrap")
+@pytest.mark.filterwarnings("ignore:remove loop argument:DeprecationWarning")  # pyppeteer 2.0.0 says so to websockets
+async def test_a_program_that_the_repository_brings_is_not_started(project_dir: Path) -> None:
+    program = project_dir / "browser"
+    program.write_text(f"#!/bin/sh\ntouch {project_dir}/started\nexit 4\n", encoding="utf-8")
+    program.chmod(0o755)
+    (project_dir / "harness.toml").write_text(f"[verify]\nchromium = '{program}'\n", encoding="utf-8")
+    findings = await examine(project_dir, offline=True)
+    assert not (project_dir / "started").exists()
+    assert "verify.chromium" in named(findings, "settings", "warn").text
 
 
 async def test_a_repository_without_identity_and_with_a_detached_head_is_told(
