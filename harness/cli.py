@@ -88,7 +88,9 @@ def init(
     record: Record = None,
     sandbox: Box = Sandbox.project,
 ) -> None:
-    """Turn a specification into a feature list, a skeleton that starts, and a first commit.
+    """Turn a specification into a feature list.
+
+    With it come a skeleton that starts, and a first commit.
 
     The list is shown for acceptance on a terminal. What was begun and cut off goes on with the same command.
 
@@ -109,7 +111,9 @@ def run(
     record: Record = None,
     sandbox: Box = Sandbox.project,
 ) -> None:
-    """Build the open features, one a session, each proved before it is committed.
+    """Build the open features, one a session.
+
+    Each is proved before it is committed.
 
     Ctrl-C stops at the next safe point, a second one at once; nothing is lost either way.
 
@@ -128,7 +132,7 @@ def resume(
     record: Record = None,
     sandbox: Box = Sandbox.project,
 ) -> None:
-    """Go on with a build that was stopped or killed, where it was.
+    """Go on with a stopped or killed build.
 
     Example: harness resume t-20261121-3f9a my-app
     """
@@ -139,10 +143,11 @@ def resume(
 
 @app.command()
 def threads(directory: Dir = HERE, as_json: Json = False) -> None:
-    """List the builds of a project, the newest last.
+    """List the builds of a project, newest last.
 
     Example: harness threads my-app
     """
+    from harness.console_text import wrapped
     from harness.project import Project, read_holder
     from harness.status import thread_line
     from harness.threads import load_threads
@@ -153,13 +158,17 @@ def threads(directory: Dir = HERE, as_json: Json = False) -> None:
         _print_json([record.model_dump(mode="json") for record in records])
         return
     held = holder.thread if holder else None
-    lines = [f"{r.updated:%Y-%m-%d %H:%M}  {thread_line(r, is_held=r.thread_id == held)}" for r in records]
+    lines = [
+        wrapped(f"{r.updated:%Y-%m-%d %H:%M}  ", thread_line(r, is_held=r.thread_id == held), _width()) for r in records
+    ]
     typer.echo("\n".join(lines) or "No thread yet; `harness init` or `harness run` starts one.")
 
 
 @app.command()
 def status(directory: Dir = HERE, as_json: Json = False) -> None:
-    """Show features and totals, who is at work, the last failure, and what to do next.
+    """Show how far the features are.
+
+    Also who is at work, the last failure, and what to do next.
 
     Example: harness status my-app --json
     """
@@ -176,7 +185,9 @@ def log(
     session: Annotated[str, typer.Option("--session", metavar="N", help="Number or id of a session.")] = "",
     as_json: Json = False,
 ) -> None:
-    """List the sessions, or tell what one did: brief, turns, tools, verdicts.
+    """List the sessions, or tell what one did.
+
+    Of one it tells the brief, the turns, the tools and the verdicts.
 
     Example: harness log my-app --session 3
     """
@@ -186,7 +197,7 @@ def log(
     sessions = reader.find_sessions(Project.find(directory))
     if not session:
         facts = [reader.as_facts(found) for found in sessions]
-        _print_json(facts) if as_json else typer.echo(reader.sessions_text(sessions))
+        _print_json(facts) if as_json else typer.echo(reader.sessions_text(sessions, _width()))
         return
     chosen = reader.choose_session(sessions, session)
     trajectory = reader.read_trajectory(chosen.path)
@@ -205,9 +216,9 @@ def verify(
     as_json: Json = False,
     sandbox: Box = Sandbox.project,
 ) -> None:
-    """Replay the proofs of features that pass, without a model.
+    """Replay the proofs of features that pass.
 
-    The exit code is 0 only if all that was asked for passes.
+    No model is asked. The exit code is 0 only if all that was asked for passes.
 
     Example: harness verify my-app --feature F003
     """
@@ -221,10 +232,17 @@ def verify(
 
 @memory_app.command("search")
 def memory_search(
-    query: Annotated[str, typer.Argument(help="What it is about, in any words.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What it is about, in any words.")],
     directory: Annotated[Path, typer.Option("--dir", help="The project's directory.")] = HERE,
     count: Annotated[int, typer.Option("-k", min=1, max=100, help="Records at most.")] = 6,
-    kind: Annotated[list[str] | None, typer.Option("--kind", help="progress, failure, decision, commit, ...")] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help="progress, failure, decision, commit, knowledge or note; repeatable.",
+        ),
+    ] = None,
     since: Annotated[str, typer.Option("--since", metavar="AGE", help="Only younger than 30m, 12h, 7d or 2w.")] = "",
     scope: Annotated[Scope, typer.Option("--scope", help="This project, or all of yours.")] = Scope.project,
     as_json: Json = False,
@@ -262,9 +280,9 @@ def memory_rebuild(directory: Annotated[Path, typer.Option("--dir", help="The pr
 def demo(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to build.")] = Path("harness-demo"),
 ) -> None:
-    """Build a small application before your eyes, with a recorded model and no key.
+    """Build a small application before your eyes.
 
-    Running it again with the same directory goes on where it was.
+    The model is recorded and needs no key. Running it again with the same directory goes on where it was.
     """
     from harness.cli_run import run_demo, what_to_try
 
@@ -277,12 +295,15 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Do not call the model's endpoint.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what is wrong with this machine or project, and the command that mends it."""
+    """Say what is wrong here and what mends it.
+
+    Here is this machine and this project.
+    """
     from harness.cli_text import findings_text
     from harness.doctor import examine
 
     findings = _wait(examine(directory, offline=offline))
-    _print_json([vars(finding) for finding in findings]) if as_json else typer.echo(findings_text(findings))
+    _print_json([vars(finding) for finding in findings]) if as_json else typer.echo(findings_text(findings, _width()))
     raise typer.Exit(3 if any(finding.level == "fail" for finding in findings) else 0)
 
 

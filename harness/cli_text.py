@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.console_text import gist, one_line, plain
+from harness.console_text import gist, one_line, plain, wrapped
 
 if TYPE_CHECKING:
     from harness.doctor import Finding
@@ -29,12 +29,16 @@ def replayed_text(results: Sequence[Replayed]) -> str:
     return "\n".join([*lines, "", f"{passed} of {len(results)} checks pass."])
 
 
-def findings_text(findings: Sequence[Finding]) -> str:
-    """One line a finding, and below it the command that mends it."""
+def findings_text(findings: Sequence[Finding], width: int = 0) -> str:
+    """One line a finding, and below it the command that mends it.
+
+    Args:
+        width: characters a line may have; 0: all.
+    """
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"{finding.level:<4}  {finding.name:<12}  {one_line(finding.text)}")
-        lines += [f"{'':<20}{one_line(finding.remedy)}"] * bool(finding.remedy and finding.level != "ok")
+        lines.append(wrapped(f"{finding.level:<4}  {finding.name:<12}  ", one_line(finding.text), width))
+        lines += [wrapped(" " * 20, one_line(finding.remedy), width)] * bool(finding.remedy and finding.level != "ok")
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ characters that turn the reading direction. All of that is taken out here; nothi
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,26 @@ def one_line(text: str, width: int = 0) -> str:
     """
     line = " ".join(plain(text).split())
     return line if not width or len(line) <= width else f"{line[: max(width - 3, 0)]}..."
+
+
+def wrapped(head: str, text: str, width: int) -> str:
+    """A head and its text; what does not fit goes on at a blank or a slash, below the text.
+
+    Args:
+        width: characters a line may have; 0: all.
+    """
+    if not width:
+        return f"{head}{text}"
+    pad = " " * min(len(head), width // 3)
+    first = head if head.strip() else pad
+    lines = _Wrapper(max(width, 1), initial_indent=first, subsequent_indent=pad, break_on_hyphens=False).wrap(text)
+    return "\n".join(lines) or head
+
+
+class _Wrapper(textwrap.TextWrapper):
+    """Paths are broken after a slash."""
+
+    wordsep_simple_re = re.compile(r"(\s+|(?<=/)(?=[^\s/]))")
 
 
 def call_line(name: str, args: dict[str, Any], width: int = 100) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.console_text import call_line, event_line, plain
+from harness.console_text import call_line, event_line, plain, wrapped
 from harness.errors import SetupError
 from harness.events import Event
 from harness.progress import Progress, SessionEntry
@@ -25,6 +25,8 @@ from harness.threads import load_threads
 RESULT_LINES = 8
 """Lines of a tool's result that are shown."""
 TEXT_LINES = 40
+OUTSIDE = "thread"
+"""The name of the trajectory of what happened before, between and after sessions."""
 _NUMBER = re.compile(r"s(\d+)(?:-|$)")
 
 
@@ -48,6 +50,11 @@ class Session:
     def feature_id(self) -> str:
         """What it worked on."""
         return self.entry.feature if self.entry else self.session_id.partition("-")[2]
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        return "outside sessions" if self.session_id == OUTSIDE else self.session_id
 
     @property
     def outcome(self) -> str:
@@ -107,23 +114,30 @@ def read_trajectory(path: Path) -> Trajectory:
     return Trajectory(tuple(events), unreadable)
 
 
-def sessions_text(sessions: list[Session]) -> str:
-    """The list of sessions with their outcome."""
+def sessions_text(sessions: list[Session], width: int = 0) -> str:
+    """The list of sessions with their outcome.
+
+    Args:
+        width: characters a line may have; 0: all.
+    """
     if not sessions:
         return "No session yet."
-    longest = max(len(session.session_id) for session in sessions)
+    longest = max(len(session.title) for session in sessions)
     lines, thread = [], ""
     for session in sessions:
         if session.thread_id != thread:
             thread = session.thread_id
             lines.append(f"thread {thread}")
-        lines.append(f"  {session.session_id:<{longest}}  {session.outcome:<12}  {_used(session.entry)}".rstrip())
-    return "\n".join([*lines, "", "`harness log --session N` tells what a session did."])
+        facts = f"{session.outcome:<12}  {_used(session.entry)}".rstrip()
+        lines.append(wrapped(f"  {session.title:<{longest}}  ", facts, width).rstrip())
+    hint = f"`harness log --session N` tells what a session did, `--session {OUTSIDE}` what happened outside."
+    return "\n".join([*lines, "", wrapped("", hint, width)])
 
 
 def session_text(session: Session, trajectory: Trajectory) -> Iterator[str]:
     """One session, readable: brief, turns, verdicts."""
-    yield f"session {session.session_id} of thread {session.thread_id} {session.outcome}".rstrip()
+    name = session.title if session.session_id == OUTSIDE else f"session {session.session_id}"
+    yield f"{name} of thread {session.thread_id} {session.outcome}".rstrip()
     for event in trajectory.events:
         yield from _TELLERS.get(event.kind, _other)(event)
     if trajectory.unreadable:
@@ -138,7 +152,7 @@ def as_facts(session: Session) -> dict[str, Any]:
 
 
 def _sessions_of(project: Project, thread_id: str) -> Iterator[Session]:
-    paths = sorted((project.trajectories_dir / thread_id).glob("*.jsonl"), key=lambda p: (p.stem != "thread", p.stem))
+    paths = sorted((project.trajectories_dir / thread_id).glob("*.jsonl"), key=lambda p: (p.stem != OUTSIDE, p.stem))
     if not paths:
         return
     entries = {entry.session: entry for entry in _newest_progress(project, thread_id).sessions}

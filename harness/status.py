@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.console_text import gist, one_line
+from harness.console_text import gist, one_line, wrapped
 from harness.errors import SetupError
 from harness.features import Feature, FeatureList, Totals
 from harness.lock import Holder
@@ -150,22 +150,26 @@ def as_text(status: Status, width: int = 0) -> str:
     """The facts for a person.
 
     Args:
-        width: characters a line of the list may have; 0: all.
+        width: characters a line may have; features are cut, the rest is wrapped; 0: all.
     """
-    blocks = [list(_head(status)), list(_list(status, width)), list(_tail(status))]
+    blocks = [
+        [wrapped(f"{name:<10}", text, width) for name, text in _head(status)],
+        list(_list(status, width)),
+        [wrapped(f"{name:<14}", text, width) for name, text in _tail(status)],
+    ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _head(status: Status) -> Iterator[str]:
-    yield f"project   {one_line(str(status.project.directory))}"
-    yield f"state     {one_line(str(status.project.state_dir))}"
+def _head(status: Status) -> Iterator[tuple[str, str]]:
+    yield "project", one_line(str(status.project.directory))
+    yield "state", one_line(str(status.project.state_dir))
     if status.thread:
-        yield f"thread    {thread_line(status.thread, is_held=status.holder is not None)}"
+        yield "thread", thread_line(status.thread, is_held=status.holder is not None)
     if status.holder:
-        yield f"held by   {one_line(str(status.holder))}"
+        yield "held by", one_line(str(status.holder))
     if status.session:
-        yield f"session   {one_line(status.session)}"
-    yield f"features  {status.totals}" if status.features else "features  none yet"
+        yield "session", one_line(status.session)
+    yield "features", str(status.totals) if status.features else "none yet"
 
 
 def thread_line(thread: ThreadRecord, *, is_held: bool) -> str:
@@ -182,7 +186,7 @@ def _list(status: Status, width: int) -> Iterator[str]:
         state = "passed" if feature.passes else feature.status
         yield one_line_kept(f"{state:<7} {feature.id:<{longest}}  {one_line(feature.description)}", width)
         if feature.reason and not feature.passes:
-            yield f"{'':<{longest + 10}}{_why(feature)}"
+            yield wrapped(" " * (longest + 10), _why(feature), width)
 
 
 def one_line_kept(text: str, width: int) -> str:
@@ -195,15 +199,15 @@ def _why(feature: Feature) -> str:
     return f"{word}: {one_line(gist(feature.reason), 300)}"
 
 
-def _tail(status: Status) -> Iterator[str]:
+def _tail(status: Status) -> Iterator[tuple[str, str]]:
     if failure := status.last_failure:
-        yield f"last failure  {failure.feature_id}: {one_line(gist(failure.reason), 600)}"
+        yield "last failure", f"{failure.feature_id}: {one_line(gist(failure.reason), 600)}"
     if (used := status.progress.totals).sessions:
-        yield f"used          {used_words(used)}"
+        yield "used", used_words(used)
     if status.behind:
         where = shlex.quote(str(status.project.directory))
-        yield f"not taken in  this list is on {status.behind}: `git -C {where} merge {status.behind}` takes it in"
-    yield f"next          {next_step(status)}"
+        yield "not taken in", f"this list is on {status.behind}: `git -C {where} merge {status.behind}` takes it in"
+    yield "next", next_step(status)
 
 
 def used_words(used: ProgressTotals) -> str:

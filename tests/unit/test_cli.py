@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +19,11 @@ import typer
 from harness.cli import main
 from harness.cli_memory import read_age
 from harness.cli_run import drive, read_spec, until_stopped
-from harness.cli_text import one_screen
+from harness.cli_text import findings_text, one_screen
 from harness.console import Display
+from harness.doctor import Finding
 from harness.events import Events, ModelCalled, Noticed, SessionStarted, ToolReturned, VerdictReached
+from harness.memory.record import KINDS
 from harness.project import Project
 from harness.runtime import Ended, Stop
 from harness.threads import ThreadRecord, save_thread
@@ -50,6 +53,56 @@ def test_every_command_has_help(harness: Callable[..., Said], command: list[str]
     said = harness(*command, "--help")
     assert said.code == 0
     assert "Usage: harness" in said.out
+
+
+def test_each_command_says_what_it_does_in_sixty_columns(
+    harness: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    listed = harness("--help").out.partition("Commands:")[2]
+    assert all(f"  {command} " in listed for command in COMMANDS)
+    assert "..." not in listed
+
+
+def test_the_help_of_search_names_every_kind_of_record(harness: Callable[..., Said]) -> None:
+    said = harness("memory", "search", "--help").out
+    assert [kind for kind in KINDS if kind not in said] == []
+    assert "QUERY" in said
+    assert "--kind KIND" in said
+
+
+@pytest.mark.parametrize("command", ["status", "threads", "log"])
+def test_on_a_narrow_terminal_lines_are_broken_between_words(
+    harness: Callable[..., Said], project_dir: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    begin(project_dir)
+    write_session(project_dir, "thread")
+    wide = harness(command, project_dir).out
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    narrow = harness(command, project_dir).out
+    assert max(len(line) for line in wide.splitlines()) > 40 >= max(len(line) for line in narrow.splitlines())
+    assert "".join(narrow.split()) == "".join(wide.split())
+    assert [word for word in narrow.split() if word.rstrip("/") not in wide] == []
+
+
+def test_findings_are_broken_between_words() -> None:
+    finding = Finding(
+        "chromium", "fail", "no program of that name is on PATH here", "Install it: apt-get install chromium"
+    )
+    lines = findings_text([finding], 40).splitlines()
+    assert max(len(line) for line in lines) <= 40
+    assert " ".join(" ".join(lines).split()) == " ".join(findings_text([finding]).split())
+
+
+def test_what_happened_outside_of_sessions_is_not_listed_as_one(
+    harness: Callable[..., Said], project_dir: Path
+) -> None:
+    begin(project_dir)
+    write_session(project_dir, "thread")
+    assert "\n  outside sessions" in harness("log", project_dir).out
+    told = harness("log", project_dir, "--session", "thread").out
+    assert told.startswith("outside sessions of thread t-1\n")
 
 
 @pytest.mark.parametrize("command", ["init", "run", "resume", "verify"])
