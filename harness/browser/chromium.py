@@ -17,6 +17,8 @@ from typing import Any
 
 from harness.browser import repairs
 
+PASSED_ON = ("PATH", "HOME", "XDG_RUNTIME_DIR", "FONTCONFIG_FILE", "FONTCONFIG_PATH", "LD_LIBRARY_PATH", "HARNESS_MARK")
+"""All that Chromium gets of our environment: no key, no token. By the mark a room without a sandbox finds it."""
 PROFILE_PREFIX = "harness-browser-"
 LIBC = ctypes.CDLL(None)  # loaded before any fork
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -77,7 +79,7 @@ class Chromium:
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=_die_with_parent,
-            env={**os.environ, "TZ": "UTC", "LANG": "en_US.UTF-8", "LANGUAGE": "en_US", "TMPDIR": str(profile)},
+            env=_environment(profile),
         )
         chromium = cls(process, profile)
         try:
@@ -116,6 +118,11 @@ class Chromium:
         if self.connection is not None:
             await self.connection.dispose()
         shutil.rmtree(self.profile, ignore_errors=True)
+
+
+def _environment(profile: Path) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**passed, "TZ": "UTC", "LANG": "en_US.UTF-8", "LANGUAGE": "en_US", "TMPDIR": str(profile)}
 
 
 def adopt_orphans() -> None:

@@ -16,6 +16,7 @@ import pytest_asyncio
 from browser_support import PlainRoom, Shown, Site, browser, reason_of, shared_page, shown, site
 
 from harness.browser.browser import ActFailed, Browser
+from harness.browser.chromium import Chromium, StartFailed
 from harness.errors import BrowserError, SetupError
 from harness.settings import VerifySettings
 from harness.verify.check import Locator as L
@@ -272,3 +273,19 @@ async def test_a_long_temporary_directory_is_no_hindrance(tmp_path: Path, monkey
     started = await Browser.start(PlainRoom(), VerifySettings())
     await started.close()
     assert started.version.startswith("Chrome/")
+
+
+async def test_chromium_gets_nothing_of_the_environment_that_it_does_not_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-key")
+    monkeypatch.setenv("HARNESS_MARK", "mark-of-the-room")
+    program = tmp_path / "chromium"
+    program.write_text(f"#!/bin/sh\nenv > {tmp_path}/seen\nexit 4\n", encoding="utf-8")
+    program.chmod(0o755)
+    with pytest.raises(StartFailed, match="ended with 4"):
+        await Chromium.start(str(program))
+    seen = (tmp_path / "seen").read_text(encoding="utf-8")
+    assert "canary-key" not in seen
+    assert "mark-of-the-room" in seen
+    assert "PATH=" in seen
