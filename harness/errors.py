@@ -3,8 +3,8 @@
     HarnessError                  a fault; says what happened, to which id, and what to do next
     |- SetupError                 the user can fix it: missing key, no Chromium, dirty tree        exit 3
     |- ContractError              a file breaks its schema                                         exit 4
-    |  |- FeatureFileError        features.json, progress.json or a check
-    |  `- CheckpointMismatch      the checkpoint, git and the files disagree
+    |  `- FeatureFileError        features.json, progress.json or a check
+    |     `- UnknownFeature        somebody asked for an id that the list does not have           exit 2
     `- AdapterError               the outside failed                                               exit 5
        |- ModelError  RepoError  BrowserError  RecallError  ShellError
     StopRun                       not a fault: why a run ended; its name is the exit_status
@@ -51,10 +51,6 @@ class ContractError(HarnessError):
 
 class FeatureFileError(ContractError):
     """`features.json`, `progress.json` or a check cannot be read as what it should be."""
-
-
-class CheckpointMismatch(ContractError):
-    """Checkpoint, git and files tell different stories that cannot be reconciled safely."""
 
 
 class AdapterError(HarnessError):
