@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness.address import shown
 from harness.errors import HarnessError
 from harness.events import Events, Noticed
 from harness.project import Project, state_root
@@ -108,7 +109,9 @@ async def _endpoint(settings: ModelSettings, offline: bool) -> list[Finding]:
         remedy = "Set OPENAI_API_KEY and OPENAI_MODEL, and OPENAI_BASE_URL for another endpoint."
         return [Finding("endpoint", "warn", "No model is named; only `harness demo` and `verify` work.", remedy)]
     if offline:
-        return [Finding("endpoint", "ok", f"not called; it would be {settings.base_url} with {', '.join(names)}")]
+        return [
+            Finding("endpoint", "ok", f"not called; it would be {shown(settings.base_url)} with {', '.join(names)}")
+        ]
     found = []
     for name in names:
         found += await careful("endpoint", lambda name=name: _answers(settings, name))  # type: ignore[misc]  # mypy sees a default argument as part of the type
@@ -128,10 +131,11 @@ async def _answers(settings: ModelSettings, name: str) -> list[Finding]:
         reply = await model.call("coder", "doctor", [asked], [_TELL])
     finally:
         await model.aclose()
+    where = shown(settings.base_url)
     if not reply.message.tool_calls:
-        text = f"{name} at {settings.base_url} answers, but made no tool call."
+        text = f"{name} at {where} answers, but made no tool call."
         return [Finding("endpoint", "fail", text, "Choose a model that makes tool calls: OPENAI_MODEL.")]
-    return [Finding("endpoint", "ok", f"{name} at {settings.base_url} makes tool calls ({reply.usage.seconds:.1f} s)")]
+    return [Finding("endpoint", "ok", f"{name} at {where} makes tool calls ({reply.usage.seconds:.1f} s)")]
 
 
 async def _state() -> list[Finding]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.address import redact, shown
 from harness.errors import RecallError
 
 QUIET = {"grpc.keepalive_time_ms": 2_147_483_647, "grpc.keepalive_permit_without_calls": False}
@@ -100,7 +101,8 @@ def mapped(uri: str) -> Iterator[None]:
 
 
 def _translate(uri: str, exc: Exception) -> RecallError:
-    what = f"Milvus at {uri} failed: {' '.join(str(exc).split())[:300]}"
+    said = redact(" ".join(str(exc).split()), uri)[:300]
+    what = f"Milvus at {shown(uri)} failed: {said}"
     if is_server(uri):
         return RecallError(what, "Check MILVUS_URI and MILVUS_TOKEN and that the server runs; nothing was lost.")
     if re.search(r"No space left|Permission denied|Read-only|Too many open files|quota", str(exc)):

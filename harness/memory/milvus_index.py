@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness.address import shown
 from harness.memory.conditions import Conditions, digest, milliseconds, milvus_filter
 from harness.memory.index import Difference, Progress
 from harness.memory.milvus_client import IndexDamagedError, connect, disconnect, is_server, mapped, release, version_of
@@ -38,7 +39,8 @@ class MilvusIndex:
     source: Literal["milvus", "numpy"] = "milvus"
 
     def __init__(self, client: Any, uri: str, records: Records, model_id: str, dim: int) -> None:
-        self.where = uri
+        self.where = shown(uri)
+        self._uri = uri
         self.version = version_of(client)
         self._client = client
         self._records = records
@@ -67,7 +69,7 @@ class MilvusIndex:
 
     def follow(self, progress: Progress | None = None) -> int:
         """Take in changes, oldest first. Replay: by key, so a batch may come twice."""
-        with mapped(self.where):
+        with mapped(self._uri):
             return self._fill(self._alias, self._records.indexed_seq(self._mark), progress)
 
     def dense(self, vector: NDArray[np.float32], conditions: Conditions, limit: int) -> list[str]:
@@ -83,7 +85,7 @@ class MilvusIndex:
 
     def difference(self) -> Difference:
         """Compare all keys."""
-        with mapped(self.where):
+        with mapped(self._uri):
             held = self._held()
         live = set(self._records.keys(Conditions()))
         embedded = set(self._records.vectors(self._model, list(live)))
@@ -91,7 +93,7 @@ class MilvusIndex:
 
     def rebuild(self, progress: Progress | None = None) -> int:
         """Fill a new collection, move the alias, drop the old ones."""
-        with mapped(self.where):
+        with mapped(self._uri):
             old = self._generations()
             new = self._create(max(map(_generation, old), default=0) + 1)
             self._fill(new, 0, progress)
@@ -102,7 +104,7 @@ class MilvusIndex:
 
     def close(self) -> None:
         """Disconnect; Lite's lock is free afterwards."""
-        disconnect(self._client, self.where)
+        disconnect(self._client, self._uri)
 
     def _ensure(self) -> None:
         generations = self._generations()
@@ -141,7 +143,7 @@ class MilvusIndex:
             self._client.delete(collection, ids=gone)
 
     def _search(self, field: str, query: Any, conditions: Conditions, limit: int) -> list[str]:
-        with mapped(self.where):
+        with mapped(self._uri):
             if not self._records.indexed_seq(self._mark):
                 return []  # BM25 over an empty collection can answer NaN
             found = self._client.search(
@@ -152,7 +154,7 @@ class MilvusIndex:
                 limit=limit,
                 output_fields=["key"],
                 timeout=10,
-                **({"consistency_level": "Strong"} if is_server(self.where) else {}),
+                **({"consistency_level": "Strong"} if is_server(self._uri) else {}),
             )
             return [str(hit["key"]) for hit in found[0]]
 

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, SecretStr
 
+from harness.address import shown
 from harness.errors import SetupError
 from harness.events import Events, ModelCalled, Noticed
 from harness.model.ask import ask
@@ -247,7 +248,7 @@ def _output_limit(settings: ModelSettings) -> dict[str, Any]:
 def _api_key(base_url: str, loopback: bool) -> str:
     key = os.environ.get("OPENAI_API_KEY", "").strip()
     if not key and not loopback:
-        raise SetupError(f"OPENAI_API_KEY is not set; {base_url} needs it.", "Set it in the environment.")
+        raise SetupError(f"OPENAI_API_KEY is not set; {shown(base_url)} needs it.", "Set it in the environment.")
     if not key.isascii() or not key.isprintable():
         raise SetupError("OPENAI_API_KEY holds characters that no key has.", "Copy it again.")
     return key or "none"

@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from harness import address
 from harness.errors import HarnessError, ModelError, SetupError
 
 OVERFLOW = re.compile(
@@ -104,12 +105,18 @@ class Endpoint:
     """Who was asked; what the texts name."""
 
     model: str
-    base_url: str
+    base_url: str = field(repr=False)
     key: str = field(default="", repr=False)
 
+    @property
+    def where(self) -> str:
+        """Its address without a password."""
+        return address.shown(self.base_url)
+
     def redact(self, text: str) -> str:
-        """Take the key out of a text that a server may have echoed."""
-        return text.replace(self.key, "[key]") if len(self.key) >= 8 else text
+        """Take the key and the address's password out of a text that a server may have echoed."""
+        text = text.replace(self.key, "[key]") if len(self.key) >= 8 else text
+        return address.redact(text, self.base_url)
 
 
 def foreign_errors() -> tuple[type[Exception], ...]:
@@ -130,9 +137,9 @@ def fault_from(exc: Exception, endpoint: Endpoint) -> HarnessError:
     import httpx2
     import openai
 
-    said = endpoint.redact(_words(exc))
+    said = endpoint.redact(_words(exc))[:600]  # cut first, a half of the secret would stay
     status = getattr(exc, "status_code", None) or getattr(exc, "status", None)
-    where = f"the endpoint {endpoint.base_url}"
+    where = f"the endpoint {endpoint.where}"
     if isinstance(exc, openai.APIResponseValidationError):
         return PassingFault(f"{where} answered something that is not a chat completion: {said}", _WRONG_SERVER)
     if isinstance(status, int) and isinstance(exc, openai.APIStatusError | BadCompletion):
@@ -141,7 +148,7 @@ def fault_from(exc: Exception, endpoint: Endpoint) -> HarnessError:
     if isinstance(exc, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
         return PassingFault(f"{where} did not answer in time", "Is it up? A slow model needs a larger call_seconds.")
     if isinstance(exc, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
-        return SetupError(f"{endpoint.base_url!r} is not an address: {said}", "Set OPENAI_BASE_URL.")
+        return SetupError(f"{endpoint.where!r} is not an address: {said}", "Set OPENAI_BASE_URL.")
     if isinstance(exc, openai.APIConnectionError | httpx2.TransportError | OSError):
         return _connection_fault(exc, said, endpoint)
     if OVERFLOW.search(said):
@@ -156,7 +163,7 @@ _WRONG_SERVER = "Is OPENAI_BASE_URL a Chat Completions endpoint (usually it ends
 
 
 def _status_fault(status: int, said: str, endpoint: Endpoint, kind: str | None, wait: float | None) -> HarnessError:
-    where = f"the endpoint {endpoint.base_url} answered {status}: {said}"
+    where = f"the endpoint {endpoint.where} answered {status}: {said}"
     if kind == "recording_divergence":
         return ModelError(said, "The run no longer does what was recorded; record it again, or undo the change.")
     if status == 413 or (status in (400, 422, 429, 500) and OVERFLOW.search(said)):
@@ -166,7 +173,7 @@ def _status_fault(status: int, said: str, endpoint: Endpoint, kind: str | None, 
     if status in (408, 409, 425, 429) or status >= 500:
         return PassingFault(where, retry_after=wait)
     if status == 401:
-        return SetupError(f"{endpoint.base_url} refuses the API key: {said}", "Set OPENAI_API_KEY to a valid key.")
+        return SetupError(f"{endpoint.where} refuses the API key: {said}", "Set OPENAI_API_KEY to a valid key.")
     if status in (400, 404, 422) and TOOLS.search(said):
         return ToolsRefused.by(endpoint.model, said)
     if status in (400, 422) and "tool_choice" in said:
@@ -189,23 +196,21 @@ def _connection_fault(exc: Exception, said: str, endpoint: Endpoint) -> HarnessE
     cause: BaseException | None = exc
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause):
-            return SetupError(
-                f"the certificate of {endpoint.base_url} is not trusted", "Set SSL_CERT_FILE to its issuer."
-            )
+            return SetupError(f"the certificate of {endpoint.where} is not trusted", "Set SSL_CERT_FILE to its issuer.")
         said = endpoint.redact(str(cause)) or said
         cause = cause.__cause__ or cause.__context__
     return PassingFault(
-        f"the endpoint {endpoint.base_url} could not be reached: {said[:300]}", "Is it up, and OPENAI_BASE_URL right?"
+        f"the endpoint {endpoint.where} could not be reached: {said[:300]}", "Is it up, and OPENAI_BASE_URL right?"
     )
 
 
 def _words(exc: Exception) -> str:
-    """What the server said, short; of an HTML page only that it is one."""
+    """What the server said; of an HTML page only that it is one."""
     body = getattr(exc, "body", None)
     said = str(body.get("message") or body) if isinstance(body, Mapping) else str(exc)
     if isinstance(body, Mapping) and body.get("code"):
         said = f"{said} ({body['code']})"
-    return "an HTML page" if re.search(r"<(!doctype|html)", said, re.I) else said[:600]
+    return "an HTML page" if re.search(r"<(!doctype|html)", said, re.I) else said
 
 
 def retry_after(headers: Any, now: datetime | None = None) -> float | None:

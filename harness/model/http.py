@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from harness.address import shown
 from harness.errors import SetupError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def is_loopback(url: str) -> bool:
     except ValueError:
         host = None
     if not host:
-        raise SetupError(f"OPENAI_BASE_URL is not an address: {url!r}", "It looks like https://host/v1.")
+        raise SetupError(f"OPENAI_BASE_URL is not an address: {shown(url)!r}", "It looks like https://host/v1.")
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import ModuleType
@@ -17,7 +18,7 @@ import pytest
 from harness.errors import HarnessError, ModelError, SetupError
 from harness.events import Events
 from harness.model import Model, is_loopback
-from harness.model.faults import Endpoint, fault_from, foreign_errors, retry_after
+from harness.model.faults import BadCompletion, Endpoint, fault_from, foreign_errors, retry_after
 from harness.settings import ModelSettings
 
 ENDPOINT = Endpoint("m", "https://example.invalid/v1", "sk-a-long-secret")
@@ -80,6 +81,35 @@ def test_a_long_error_is_cut_and_a_key_taken_out() -> None:
     assert isinstance(fault, ModelError)
     assert len(str(fault)) < 1000
     assert "sk-a-long" not in str(fault)
+
+
+@pytest.mark.parametrize("said", ["http://me:pa%40ss-word@h/v1", "me:pa@ss-word", "pa@ss-word", "bWU6cGFAc3Mtd29yZA=="])
+@pytest.mark.parametrize("foreign", [ValueError, OSError, httpx2.InvalidURL, openai.APIError, BadCompletion])
+def test_a_password_in_the_address_is_in_no_fault(foreign: type[Exception], said: str) -> None:
+    exc = foreign.__new__(foreign)
+    Exception.__init__(exc, f"{'x' * 590} {said} is refused")
+    fault = str(fault_from(exc, Endpoint("m", "http://me:pa%40ss-word@h/v1")))
+    assert not re.search("ss-w|pa@|pa%40|bWU6", fault)
+    assert "x" * 300 in fault
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
+def test_a_status_is_told_without_the_password_of_the_address(status: int) -> None:
+    endpoint = Endpoint("m", "http://me:s3cret-word@h/v1")
+    fault = str(fault_from(BadCompletion("no: s3cret-word", status), endpoint))
+    assert "s3cret" not in fault + repr(endpoint)
+
+
+@pytest.mark.parametrize("url", ["me:s3cret-word@h/v1", "http://me:s3cret-word@:x/v1", "http://me:s3/cret-word@h/v1"])
+def test_a_broken_address_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(SetupError, match="is not an address") as told:
+        is_loopback(url)
+    assert "cret" not in str(told.value)
+
+
+def test_a_missing_key_is_told_without_the_password_of_the_address() -> None:
+    with pytest.raises(SetupError, match=r"https://example\.invalid/v1 needs it"):
+        Model(ModelSettings(name="m", base_url="https://me:s3cret-word@example.invalid/v1"), Events())
 
 
 @pytest.mark.parametrize(
