@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ prepare_network = true
 memory_mb = 999999
 command_seconds = 60
 """
+
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def user_sets(text: str) -> None:
@@ -102,3 +106,16 @@ def test_what_no_file_may_hold_is_refused_by_name(tmp_path: Path, text: str, sai
 
 def test_the_flag_switches_the_sandbox_off() -> None:
     assert load_settings(None, {"sandbox": {"mode": "off"}}).sandbox.mode == "off"
+
+
+def test_the_settings_in_the_readme_stand_in_the_file_that_may_hold_them(tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n# (\S+)\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    files = dict(blocks)
+    assert set(files) == {"~/.config/harness/config.toml", "harness.toml"}
+    told: list[str] = []
+    user_sets(files["~/.config/harness/config.toml"])
+    assert load_settings(project_sets(tmp_path, files["harness.toml"]), None, told.append).sandbox.prepare_network
+    assert told == []
+    user_config_path().unlink()
+    load_settings(project_sets(tmp_path, files["~/.config/harness/config.toml"]), None, told.append)
+    assert "model.base_url" in str(told), "the twin: yours in the project's file is told"
