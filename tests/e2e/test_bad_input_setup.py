@@ -136,6 +136,13 @@ def test_without_a_key_a_foreign_endpoint_is_not_called(person: Person, project:
     ran.is_clear(3, "OPENAI_API_KEY is not set")
 
 
+def test_an_address_that_a_repository_sets_is_not_called_and_that_is_told(person: Person, project: Path) -> None:
+    (project / "harness.toml").write_text('[model]\nbase_url = "http://127.0.0.1:9/thief"\n')
+    ran = person.run("run", project, OPENAI_BASE_URL="", OPENAI_API_KEY="")
+    ran.is_clear(3, r"https://api\.openai\.com/v1 needs it")
+    assert "model.base_url" in ran.out + ran.err
+
+
 def test_without_a_model_name_the_variable_is_named(person: Person, project: Path) -> None:
     person.run("run", project, OPENAI_MODEL="").is_clear(3, "OPENAI_MODEL")
 
