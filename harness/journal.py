@@ -74,9 +74,13 @@ class Journal:
         if not isinstance(name, str) or "\0" in name:
             return None
         path = self._worktree / name.removeprefix("/project/")
-        real = Path(os.path.realpath(path))
-        inside = real.is_relative_to(os.path.realpath(self._worktree)) and path.is_relative_to(self._worktree)
-        return path if inside and ".." not in path.parts and not path.is_symlink() and not path.is_dir() else None
+        try:
+            real = Path(os.path.realpath(path))
+            inside = real.is_relative_to(os.path.realpath(self._worktree)) and path.is_relative_to(self._worktree)
+            plain = path.is_file() or not os.path.lexists(path)
+            return path if inside and ".." not in path.parts and plain and not path.is_symlink() else None
+        except (OSError, ValueError):
+            return None  # no name a file can have; the tool says so
 
     def _read(self) -> None:
         if not self._path.exists():
@@ -95,7 +99,7 @@ class Journal:
 
     def _write(self, entry: dict[str, Any]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
+        with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write("\n" * self._torn + json.dumps(entry, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())

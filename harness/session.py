@@ -24,11 +24,13 @@ from pydantic import Field, ValidationError
 from harness.errors import ToolFailed, ToolRetry
 from harness.events import ToolReturned
 from harness.journal import Journal
+from harness.model.faults import ContextOverflow
 from harness.tools.tool import Arguments, Tool
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
+    from harness.model import Reply
     from harness.parts import Parts
 
 Ended = Literal["", "finished", "turn limit", "time limit", "no tool calls", "context full"]
@@ -165,8 +167,14 @@ class Session:
         if limit := self._limit(state):
             return {"ended": limit}
         condensed = self._condense(state)
-        sent = condense(state["messages"], condensed)
-        reply = await self._parts.model.call(self._role, self.conversation, sent, self._schemas)
+        try:
+            reply = await self._ask(condense(state["messages"], condensed))
+        except ContextOverflow:
+            condensed = len(state["messages"])
+            try:
+                reply = await self._ask(condense(state["messages"], condensed))
+            except ContextOverflow:
+                return {"ended": "context full"}
         return {
             "messages": [reply.message],
             "turns": state["turns"] + 1,
@@ -174,6 +182,9 @@ class Session:
             "condensed": condensed,
             "ended": "",
         }
+
+    async def _ask(self, messages: list[BaseMessage]) -> Reply:
+        return await self._parts.model.call(self._role, self.conversation, messages, self._schemas)
 
     async def _act(self, state: _State) -> _State:
         """Carry out the calls of the last message. Replay: calls that have a result in the journal are not repeated."""
@@ -214,6 +225,8 @@ class Session:
             text, outcome = f"error: {exc}", "retry"
         except ToolFailed as exc:
             text, outcome = f"error: {exc}", "failed"
+        except (OSError, ValueError, RecursionError) as exc:  # what no tool foresaw is still the model's call
+            text, outcome = f"error: {type(exc).__name__}: {exc}", "failed"
         self._parts.events.emit(
             ToolReturned(name=name, args=args, result=text, outcome=outcome, seconds=time.monotonic() - started)
         )

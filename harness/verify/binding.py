@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.browser.failed import ActFailed
+from harness.errors import BrowserError
 from harness.verify.binder import Binder, Moment
 from harness.verify.check import Act, Contract, Expectation, Item, Locator, targets_of
 from harness.verify.fit import MATCHED_NOTHING, is_last_resort, misfit
@@ -119,6 +120,9 @@ class _Walk:
                     break
         except ActFailed as exc:
             self.problems.append(f"the page could not be looked at: {exc}")
+        except BrowserError as exc:
+            self.problems.append(f"the page ended the browser: {exc}")
+            await self.player.site.pages.forget()
         self.problems += [f"{name!r} is not bound" for name in self._unbound()]
         last_resort = tuple(name for name, locator in self.bound.items() if is_last_resort(locator))
         return Binding(self.bound, self.binder.calls, tuple(self.problems), last_resort)

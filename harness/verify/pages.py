@@ -42,6 +42,12 @@ class Pages:
         """Pages this check has looked at so far."""
         return {user: page for user, page in self._pages.items() if user in self._in_use}
 
+    async def forget(self) -> None:
+        """Forget all pages: their browser has ended. A new one that does not start either is a BrowserError."""
+        self._in_use.clear()
+        self._pages.clear()
+        self._pages[""] = await self._browser.new_page()
+
     async def close(self) -> None:
         """Close them all."""
         self._in_use.clear()

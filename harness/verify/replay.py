@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from harness.errors import BrowserError
 from harness.events import CheckReplayed, Events
 from harness.verify.app import AppNotStarted, serve
 from harness.verify.check import Check, Locator
@@ -125,12 +126,19 @@ class Replayer:
         evidence: Evidence | None,
         steps: Sequence[str],
     ) -> ReplayResult:
+        """Play; a page that ends the browser gets a second chance in a new one, and is told then."""
         on_group = evidence.on_group if evidence else None
-        try:
-            player = self.player(site)
-            return await player.play(check.contract, resolver(check, elements), on_group=on_group, steps=steps)
-        except AppNotStarted as exc:
-            return ReplayResult((), False, f"The application did not start: {exc}")
+        ended: BrowserError | None = None
+        for _ in range(2):
+            try:
+                player = self.player(site)
+                return await player.play(check.contract, resolver(check, elements), on_group=on_group, steps=steps)
+            except AppNotStarted as exc:
+                return ReplayResult((), False, f"The application did not start: {exc}")
+            except BrowserError as exc:
+                ended = exc
+                await site.pages.forget()
+        return ReplayResult((), False, f"The page ends the browser: {ended}")
 
 
 @asynccontextmanager

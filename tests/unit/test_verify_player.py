@@ -195,13 +195,39 @@ async def test_when_the_time_is_over_what_has_begun_is_told_and_the_rest_is_left
     assert 0 < len(results) < 50
 
 
-async def test_a_fault_of_the_browser_is_raised_as_it_is() -> None:
-    def broken(page: FakePage, text: str) -> Sequence[str]:
-        raise BrowserError("Chromium ended")
+def ends_the_browser(times: int) -> View:
+    """A page that ends the browser so many times."""
+    left = [times]
 
-    site, _, _ = site_of(broken)
+    def view(page: FakePage, text: str) -> Sequence[str]:
+        if left[0]:
+            left[0] -= 1
+            raise BrowserError("Chromium ended")
+        return [text]
+
+    return view
+
+
+async def test_a_page_that_ends_the_browser_gets_a_second_chance_and_is_told_then() -> None:
+    check = Check(contract=contract(see("milk")), bindings={"milk": Locator(text="milk")})
+    for times, passes in ((1, True), (2, False)):
+        site, _, _ = site_of(ends_the_browser(times))
+        result = await Replayer(SETTINGS, Events()).replay(check, {}, site, purpose="prove")
+        assert result.passed is passes
+        assert passes or "The page ends the browser" in result.reason
+
+
+async def test_a_browser_that_does_not_start_again_is_a_fault_of_ours() -> None:
+    class Gone(FakeBrowser):
+        async def new_page(self) -> FakePage:
+            if self.pages:
+                raise BrowserError("Chromium does not start")
+            return await super().new_page()
+
+    site, _, _ = site_of(ends_the_browser(9))
+    site = Site(site.instance, Pages(cast(Any, Gone(ends_the_browser(9)))))
     checks = {"F1": Check(contract=contract(see("milk")), bindings={"milk": Locator(text="milk")})}
-    with pytest.raises(BrowserError, match="Chromium ended"):
+    with pytest.raises(BrowserError, match="does not start"):
         await regress(Replayer(SETTINGS, Events()), checks, {}, lambda number: opened(site))
 
 

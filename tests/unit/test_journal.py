@@ -1,0 +1,75 @@
+"""What a session did, told again after a kill."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.journal import Journal
+
+
+class Tools:
+    """Carries calls out and counts them; appends to a file, so that twice differs from once."""
+
+    def __init__(self, worktree: Path) -> None:
+        self.worktree, self.calls = worktree, 0
+
+    async def __call__(self, name: str, args: dict[str, Any]) -> str:
+        self.calls += 1
+        path = self.worktree / str(args["path"])
+        if len(path.name) < 200:
+            path.write_text((path.read_text() if path.exists() else "") + "x")
+        return f"done {self.calls}"
+
+
+async def test_a_call_with_a_result_is_told_again_and_not_carried_out(tmp_path: Path) -> None:
+    tools, file = Tools(tmp_path), tmp_path / "calls.jsonl"
+    assert await Journal(file, tmp_path).once("c1", "edit_file", {"path": "a"}, tools) == "done 1"
+    assert await Journal(file, tmp_path).once("c1", "edit_file", {"path": "a"}, tools) == "done 1"
+    assert tools.calls == 1
+
+
+async def test_a_call_that_a_kill_cut_finds_the_file_as_it_was(tmp_path: Path) -> None:
+    tools, file = Tools(tmp_path), tmp_path / "calls.jsonl"
+    (tmp_path / "a").write_text("before")
+    await Journal(file, tmp_path).once("c1", "edit_file", {"path": "a"}, tools)
+    lines = file.read_text().splitlines()
+    file.write_text(lines[0] + "\n" + lines[1][:5])  # killed while the result was written
+    await Journal(file, tmp_path).once("c1", "edit_file", {"path": "a"}, tools)
+    assert (tmp_path / "a").read_text() == "beforex"
+    assert [json.loads(line) for line in file.read_text().splitlines() if line.endswith("}")]
+
+
+async def test_a_file_that_a_cut_call_made_is_taken_away_first(tmp_path: Path) -> None:
+    tools, file = Tools(tmp_path), tmp_path / "calls.jsonl"
+    await Journal(file, tmp_path).once("c1", "write_file", {"path": "new"}, tools)
+    file.write_text(file.read_text().splitlines()[0] + "\n")
+    await Journal(file, tmp_path).once("c1", "write_file", {"path": "new"}, tools)
+    assert (tmp_path / "new").read_text() == "x"
+
+
+async def test_names_no_file_can_have_and_texts_no_file_can_hold_stop_nothing(tmp_path: Path) -> None:
+    tools, file = Tools(tmp_path), tmp_path / "calls.jsonl"
+    for number, path in enumerate(("a" * 300, "../outside", "/etc/passwd", "x\ud800y", "")):
+        await Journal(file, tmp_path).once(f"c{number}", "write_file", {"path": path, "content": ""}, Harmless())
+    assert Journal(file, tmp_path).has("c4")
+    assert tools.calls == 0
+
+
+class Harmless:
+    async def __call__(self, name: str, args: dict[str, Any]) -> str:
+        return "said \ud800"
+
+
+async def test_a_cut_call_never_puts_back_a_file_outside(tmp_path: Path) -> None:
+    worktree, outside = tmp_path / "tree", tmp_path / "outside"
+    worktree.mkdir()
+    outside.write_text("precious")
+    (worktree / "link").symlink_to(outside)
+    file = tmp_path / "calls.jsonl"
+    for path in ("../outside", "link", str(outside)):
+        forged = {"intent": path, "name": "write_file", "path": path, "content": None}
+        file.write_text(json.dumps(forged) + "\n")
+        await Journal(file, worktree).once(path, "write_file", {"path": path}, Harmless())
+    assert outside.read_text() == "precious"
