@@ -85,7 +85,7 @@ class Journal:
     def _read(self) -> None:
         if not self._path.exists():
             return
-        text = self._path.read_text(encoding="utf-8")
+        text = self._path.read_text(encoding="utf-8", errors="replace")
         self._torn = bool(text) and not text.endswith("\n")
         for line in text.split("\n"):
             try:

@@ -21,6 +21,8 @@ PROGRAMS = ("run_command", "process_output")
 RECALLED = re.compile(r"<recalled\b.*?</recalled>", re.DOTALL)
 
 
+RESTORED = re.compile(r"<restored>.*?</restored>", re.DOTALL)
+"""What a session is told after a kill."""
 SERVER_LOG = re.compile(r"^\| Server log \(end\):.*?(?=^<<end of data)", re.DOTALL | re.MULTILINE)
 """In evidence: what a server prints depends on which request it happened to be serving."""
 
@@ -64,7 +66,7 @@ def _comparable(message: Message, tool: str | None) -> str:
 
 def normalise_text(text: str, role: Any = "user") -> str:
     """One text with what is volatile replaced; doing it twice changes nothing more."""
-    text = SERVER_LOG.sub("", RECALLED.sub("", text))
+    text = SERVER_LOG.sub("", RESTORED.sub("", RECALLED.sub("", text)))
     for pattern, replacement in _volatile():
         text = pattern.sub(replacement, text)
     if role == "tool":

@@ -26,6 +26,7 @@ from harness.threads import ThreadRecord, latest_thread, load_threads, new_threa
 if TYPE_CHECKING:
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+    from harness.budget import Spent
     from harness.features import FeatureList
     from harness.memory.recall import Memory
     from harness.parts import Parts
@@ -237,12 +238,27 @@ async def open_parts(
         stack.push_async_callback(model.aclose)
         checkpointer = await stack.enter_async_context(open_checkpoints(project.checkpoints_file))
         budget = Budget(settings.limits, meter, options.max_turns, options.max_sessions, lambda: stop.requested)
+        budget.before = spent_before(project)
         yield Parts(project, settings, thread_id, repo, model, memory, events, checkpointer, budget)
 
 
 def _load(directory: Path, flags: dict[str, Any], events: Events) -> Settings:
     """The settings; what the project's own file may not set is told."""
     return load_settings(directory, flags, lambda text: events.emit(Noticed(text=text, level="warning")))
+
+
+def spent_before(project: Project) -> Spent:
+    """What earlier runs used, as the progress file tells; sessions that a kill cut are not in it.
+
+    Raises: FeatureFileError: the file is broken.
+    """
+    from harness.budget import Spent
+    from harness.progress import Progress
+
+    if not project.progress_file.exists():
+        return Spent()
+    totals = Progress.load(project.progress_file).totals
+    return Spent(totals.turns, totals.tokens, totals.cost_usd)
 
 
 @asynccontextmanager

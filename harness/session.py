@@ -109,6 +109,7 @@ class Session:
         self.conversation = conversation_of(parts, session_id)
         self._restored: asyncio.Task[None]
         """Ends when what a kill took away is there again."""
+        self._restart_told = ""
         self._graph = self._build()
         self._config: RunnableConfig = {
             "configurable": {"thread_id": self.conversation, "checkpoint_ns": ""},
@@ -130,14 +131,14 @@ class Session:
         begun = state.created_at is not None and state.values.get("attempt") == attempt
         if not begun or state.next:
             given = None if begun else self._input(state.values, system, message, attempt)
-            async with self._restoring(state.values.get("messages", [])):
+            async with self._restoring(state.values.get("messages", []), page=begun):
                 await self._graph.ainvoke(given, self._config, durability="sync")
         return _outcome((await self._graph.aget_state(self._config)).values)
 
     @asynccontextmanager
-    async def _restoring(self, messages: Sequence[BaseMessage]) -> AsyncIterator[None]:
+    async def _restoring(self, messages: Sequence[BaseMessage], *, page: bool) -> AsyncIterator[None]:
         """Restore while the model thinks; only tools wait for it."""
-        self._restored = asyncio.create_task(self._restore(messages))
+        self._restored = asyncio.create_task(self._restore(messages, page=page))
         try:
             yield
         finally:
@@ -170,7 +171,7 @@ class Session:
         try:
             reply = await self._ask(condense(state["messages"], condensed))
         except ContextOverflow:
-            condensed = len(state["messages"])
+            condensed = max(len(state["messages"]) - 1, condensed)
             try:
                 reply = await self._ask(condense(state["messages"], condensed))
             except ContextOverflow:
@@ -198,7 +199,8 @@ class Session:
         await self._restored
         for call in message.tool_calls:
             text = await self._journal.once(str(call["id"]), call["name"], call["args"], self._call)
-            answers.append(ToolMessage(text, tool_call_id=str(call["id"])))
+            answers.append(ToolMessage(self._restart_told + text, tool_call_id=str(call["id"])))
+            self._restart_told = ""
             if call["name"] == _FINISH.name and text == _FINISHED:
                 finish = call["args"]
         if finish:
@@ -245,18 +247,23 @@ class Session:
         if state["context_tokens"] < CONDENSE_AT * self._parts.settings.model.context_tokens:
             return state["condensed"]
         results = [i for i, m in enumerate(state["messages"]) if isinstance(m, ToolMessage)]
-        return results[-KEPT_RESULTS] if len(results) > KEPT_RESULTS else state["condensed"]
+        newest = results[-KEPT_RESULTS] if len(results) > KEPT_RESULTS else 0
+        return max(state["condensed"], newest)
 
-    async def _restore(self, messages: Sequence[BaseMessage]) -> None:
-        """After a kill or a verdict: start again what lived in the room, such as servers and the open page."""
+    async def _restore(self, messages: Sequence[BaseMessage], *, page: bool) -> None:
+        """Start again what lived in the room: servers, and after a kill the page with what was done on it.
+
+        Acts done again may do twice what a server keeps, so the model is told.
+        """
         calls = [c for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
-        done = [c for c in calls if self._journal.has(str(c["id"]))]
-        for call in _living(done):
+        living = _living([c for c in calls if self._journal.has(str(c["id"]))], page=page)
+        for call in living:
             tool = self._tools[call["name"]]
             try:
                 await tool.call(_validate(tool, call["args"]))
-            except (ToolRetry, ToolFailed):
+            except (ToolRetry, ToolFailed, OSError, ValueError):
                 continue  # the model finds out when it looks
+        self._restart_told = _RESTARTED if any(c["name"] == "browser_act" for c in living) else ""
 
 
 def conversation_of(parts: Parts, session_id: str) -> str:
@@ -285,9 +292,9 @@ def condense(messages: Sequence[AnyMessage], before: int) -> list[BaseMessage]:
     ]
 
 
-def _living(calls: Sequence[Any]) -> list[Any]:
+def _living(calls: Sequence[Any], *, page: bool) -> list[Any]:
     """Calls whose effect died with the process: background servers, and the page since it was last opened."""
-    opened = max((i for i, c in enumerate(calls) if c["name"] == "browser_open"), default=len(calls))
+    opened = max((i for i, c in enumerate(calls) if page and c["name"] == "browser_open"), default=len(calls))
     return [
         call
         for i, call in enumerate(calls)
@@ -317,6 +324,10 @@ def _outcome(values: dict[str, Any]) -> SessionOutcome:
     )
 
 
+_RESTARTED = (
+    "<restored>The harness was restarted. Servers run again, the page was opened again and what you did on it was done "
+    "again, so what a server keeps may have changed twice.</restored>\n"
+)
 _FINISHED = "The session ends here; the harness verifies."
 _SILENT = "You made no tool call. Call a tool, or call finish when the feature works."
 

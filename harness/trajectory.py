@@ -46,6 +46,7 @@ class Trajectory:
 
     def _open(self, name: str) -> IO[str]:
         if name not in self._files:
+            self.close()  # one file at a time: a thread may have a thousand sessions
             self._directory.mkdir(parents=True, exist_ok=True)
             path = self._directory / f"{name}.jsonl"
             torn = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")

@@ -61,10 +61,10 @@ def _prepare(directory: Path) -> Path:
     from harness.repo import Repo
 
     if not RECORDING.exists():
-        raise SetupError("The demo's recording is missing.", "Run it from a clone of the repository: `./init.sh demo`.")
+        raise SetupError(f"The demo's recording {RECORDING} is missing.", "Restore it: `git restore harness/demo`.")
     directory.mkdir(parents=True, exist_ok=True)
     place = directory.resolve()
-    if any(place.iterdir()) and not _is_ours(place):
+    if not {path.name for path in place.iterdir()} <= {".git"} and not _is_ours(place):
         raise SetupError(f"{place} is not empty.", "Name another directory: `harness demo DIR`.")
     if find_git(place) is None or not (place / ".git").exists():
         Repo.create(place, identity=IDENTITY)

@@ -88,4 +88,10 @@ def restore(directory: Path, seed: Path | None = None) -> None:
         else:
             path.unlink()
     if seed and seed.is_dir():
-        shutil.copytree(seed, directory, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(seed, directory, symlinks=True, dirs_exist_ok=True, ignore=_special)
+
+
+def _special(directory: str, names: list[str]) -> set[str]:
+    """Pipes, sockets and devices: what runs makes them anew, and they cannot be copied."""
+    paths = {name: Path(directory, name) for name in names}
+    return {n for n, path in paths.items() if not (path.is_symlink() or path.is_dir() or path.is_file())}
