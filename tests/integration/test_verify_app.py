@@ -139,7 +139,7 @@ async def test_prepare_runs_once_and_again_when_what_it_depends_on_or_made_chang
             ),
             r"listens on its port \(\$PORT\) but does not answer / after",
         ),
-        (notes(serve="python3 notes.py & sleep 0.2"), r"ended with exit code 0.*foreground"),
+        (notes(serve="python3 notes.py &"), r"ended with exit code 0.*foreground"),
     ],
     ids=["prepare fails", "prepare hangs", "ends", "never listens", "another port", "does not answer", "background"],
 )

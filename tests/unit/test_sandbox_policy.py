@@ -50,7 +50,7 @@ def test_our_own_environment_is_readable_and_not_on_the_path(policy: Policy) -> 
 
 
 def test_a_project_in_a_subdirectory_keeps_its_protection() -> None:
-    assert protected_in("") == (".git", "features.json", "checks", "progress.json", "harness.toml")
+    assert protected_in("") == (".git", "features.json", "checks", "progress.json", "spec.md", "harness.toml")
     assert protected_in("sub")[:3] == (".git", "sub/.git", "sub/features.json")
 
 
@@ -89,7 +89,7 @@ def test_a_limit_is_named_by_its_exit_code() -> None:
 
 
 def test_stand_ins_of_a_killed_run_are_put_away_unless_something_is_in_them(policy: Policy, tmp_path: Path) -> None:
-    assert len(furnish(policy, Journal(tmp_path / "journal"))) == 5
+    assert len(furnish(policy, Journal(tmp_path / "journal"))) == 6
     (policy.worktree / "progress.json").write_text("{}")
     (policy.worktree / "checks" / "f1.json").write_text("{}")
     reap(tmp_path / "journal")
