@@ -180,7 +180,7 @@ class Coding:
         round_name = f"{state['attempt']}{'-rewritten' if state['rewritten'] else ''}"
         case = await desk.case(state["session_id"], round_name, state["base_sha"], everything=everything)
         verdict = await verify_feature(case)
-        desk.keep_verdict(verdict)
+        desk.keep_verdict(verdict, state["session_id"])
         update: CodingState = {"seconds": _add(state, "verify", started)}
         if verdict.passed:
             green = {"outcome": "passed", "regressed_all": verdict.regressed_all}
@@ -219,6 +219,7 @@ class Coding:
             self._entries(state, "passed"),
             check=verdict.check,
             elements=verdict.elements,
+            judged=verdict,
         )
         self.parts.events.emit(
             Committed(feature_id=feature.id, commit_sha=sha, subject=subject, regressed=verdict.regressed)

@@ -74,12 +74,17 @@ async def find_commit(git: Git, trailers: Mapping[str, str], tip: str = "HEAD") 
     return None
 
 
-async def read_log(git: Git, count: int, prefix: str = "", tip: str = "HEAD") -> list[Commit]:
-    """List the newest commits first; empty when there is none."""
+async def read_log(git: Git, count: int, prefix: str = "", tip: str = "HEAD", grep: str = "") -> list[Commit]:
+    """List the newest commits first; empty when there is none.
+
+    Args:
+        grep: only those whose message holds this.
+    """
     if (await git.ask("rev-parse", "--verify", "--quiet", f"{tip}^{{commit}}")).code != 0:
         return []
     shape = ["-z", "--name-only", "--no-renames", "--diff-merges=first-parent", "--format=%x00%H%x00%cI%x00%B"]
-    out = await git.run("log", f"-{count}", *shape, *NO_PROGRAMS, tip, "--")
+    wanted = ["-F", f"--grep={grep}"] if grep else []
+    out = await git.run("log", f"-{count}", *wanted, *shape, *NO_PROGRAMS, tip, "--")
     return list(_parse_log(out.split("\0"), prefix))
 
 

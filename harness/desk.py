@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.brief import render_brief, render_evidence
 from harness.project import write_atomic
 from harness.tools.memory import quote
+from harness.verify import audit
 from harness.verify.author import contract_words, revise_contract, write_contract
 from harness.verify.check import Contract, Locator
 from harness.verify.verdict import Case, Verdict
@@ -104,9 +105,21 @@ class Desk:
             spec_lines=await self.ledger.spec_lines(self.feature),
         )
 
-    def keep_verdict(self, verdict: Verdict) -> None:
-        """Lay the newest verdict on the desk."""
+    def keep_verdict(self, verdict: Verdict, session_id: str) -> None:
+        """Lay the newest verdict on the desk, and a line of it into this machine's audit."""
         write_atomic(self._verdict, verdict.model_dump_json(indent=1))
+        project = self.parts.project
+        line = audit.Verdict(
+            feature=self.feature.id,
+            outcome="passed" if verdict.passed else "failed",
+            thread=self.parts.thread_id,
+            session=session_id,
+            check=verdict.check.digest() if verdict.check else "",
+            wording=audit.wording(self.feature),
+            content=verdict.content,
+            evidence=audit.evidence_digests(verdict.evidence, project.evidence_dir),
+        )
+        audit.append(project.audit_file, [line])
 
     def verdict(self) -> Verdict:
         """The last verdict."""

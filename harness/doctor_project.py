@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 
 from harness.doctor import Finding, careful
@@ -31,6 +30,8 @@ async def examine_project(directory: Path) -> list[Finding]:
     findings += await careful("features", lambda: _features(project))
     findings += await careful("progress", lambda: _progress(project))
     findings += await _checks(project)
+    findings += await careful("audit", lambda: _audit(project))
+    findings += await careful("evidence", lambda: _evidence(project))
     findings += await careful("checkpoints", lambda: _checkpoints(project))
     return findings + await careful("thread", lambda: _thread(project))
 
@@ -95,6 +96,27 @@ async def _check(path: Path) -> list[Finding]:
     return []
 
 
+async def _audit(project: Project) -> list[Finding]:
+    """Do list, checks and commits say what was concluded?"""
+    from harness.verify.trail import follow
+
+    if not project.features_file.exists():
+        return []
+    trail = await follow(project)
+    if not trail.problems:
+        note = f"; {trail.note}" if trail.note else ""
+        return [Finding("audit", "ok", f"{trail.lines} verdicts agree with list, checks and commits{note}")]
+    remedy = "Take the change back: `git log -p -- features.json checks`; then `harness verify`."
+    return [Finding("audit", "fail", problem, remedy) for problem in trail.problems]
+
+
+async def _evidence(project: Project) -> list[Finding]:
+    from harness.verify.trail import evidence_problems
+
+    remedy = f"Do not trust it; `harness verify {shlex.quote(str(project.directory))}` makes new evidence."
+    return [Finding("evidence", "fail", problem, remedy) for problem in evidence_problems(project)]
+
+
 async def _checkpoints(project: Project) -> list[Finding]:
     path = project.checkpoints_file
     if not path.exists():
@@ -144,20 +166,4 @@ async def _branch_of(project: Project, thread_id: str) -> list[Finding]:
     if (await repo.git.ask("merge-base", "--is-ancestor", tip, "HEAD")).code != 0:
         remedy = f"`git -C {shlex.quote(str(project.directory))} merge {branch}` takes it in."
         findings.append(Finding("thread", "warn", f"{branch} holds work that your branch does not.", remedy))
-    return findings + await _unfounded(repo, project, branch)
-
-
-async def _unfounded(repo: Repo, project: Project, branch: str) -> list[Finding]:
-    """Features that claim a proof no commit carries."""
-    if not project.features_file.exists():
-        return []
-    claimed = [f.id for f in FeatureList.load(project.features_file).features if f.passed_at]
-    commits = [*await repo.log(20_000, branch), *await repo.log(20_000)]
-    proved = {commit.trailers.get("Harness-Feature", "") for commit in commits}
-    return [_not_in_git(claimed, proved)] if set(claimed) - proved else []
-
-
-def _not_in_git(claimed: Sequence[str], proved: set[str]) -> Finding:
-    lost = ", ".join(feature for feature in claimed if feature not in proved)
-    text = f"features.json says {lost} passed, and no commit with its trailer is on your branch."
-    return Finding("thread", "fail", text, "Restore the list: `git restore features.json`; then `harness verify`.")
+    return findings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -20,6 +20,7 @@ from harness.progress import Progress, SessionEntry
 from harness.project import Project, write_atomic
 from harness.specification import Specification
 from harness.state_file import file_errors, parse_json, read_text
+from harness.verify import audit
 from harness.verify.check import Check, Element, Elements
 from harness.verify.hall import OWN_FILES
 
@@ -30,6 +31,18 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=BaseModel)
 FEATURES, PROGRESS, ELEMENTS, SPEC = "features.json", "progress.json", "checks/elements.json", "spec.md"
 _TAKE_BACK = "Only additions are taken in. Take that change back with `git revert`, then run again."
+
+
+class Judged(Protocol):
+    """What a verdict was reached on."""
+
+    @property
+    def content(self) -> str:
+        """Names the tree."""
+
+    @property
+    def evidence(self) -> str:
+        """Directory of the evidence; may be empty."""
 
 
 class Ledger:
@@ -126,6 +139,7 @@ class Ledger:
         *,
         check: Check | None = None,
         elements: Mapping[str, Element] | None = None,
+        judged: Judged | None = None,
         state_only: bool = False,
     ) -> str:
         """Commit the worktree with new state and move the user's branch along.
@@ -133,6 +147,7 @@ class Ledger:
         Args:
             check: the feature's, when it passed.
             elements: names bound for the first time.
+            judged: what the verdict was reached on, for the audit.
             state_only: leave the code in the worktree out.
 
         Replay: a commit with these trailers is returned as it is, and the tree cleaned of what was prepared again.
@@ -142,8 +157,9 @@ class Ledger:
         if made:
             await tree.reset(await tree.head())
         else:
-            names = await self._write(features, entries, check, elements or {})
-            made = await tree.commit(subject, body, trailers, paths=[] if state_only else None, always=names)
+            names, seal = await self._write(features, entries, check, elements or {}, judged)
+            sealed = {**trailers, audit.TRAILER: seal} if seal else trailers
+            made = await tree.commit(subject, body, sealed, paths=[] if state_only else None, always=names)
         await self.follow()
         return made
 
@@ -242,7 +258,9 @@ class Ledger:
         entries: Sequence[SessionEntry],
         check: Check | None,
         elements: Mapping[str, Element],
-    ) -> list[str]:
+        judged: Judged | None,
+    ) -> tuple[list[str], str]:
+        """Write the state into the tree; returns the names, and the hash of the audit's last line if it grew."""
         totals, progress = features.totals, await self.progress()
         for entry in entries:
             progress = progress.append(entry)
@@ -254,9 +272,27 @@ class Ledger:
             written[f"checks/{check.contract.feature_id}.json"] = _json(check)
         if elements:
             written[ELEMENTS] = _json((await self.elements()).with_more(elements))
+        seal = await self._audit(features, written, judged)
         for name, text in written.items():
             await self.put(name, text)
-        return list(written)
+        return list(written), seal
+
+    async def _audit(self, features: FeatureList, written: dict[str, str], judged: Judged | None) -> str:
+        """Add to the audit what this commit says anew; returns the hash of its last line, or ""."""
+        before = await self._read(FEATURES)
+        verdicts = audit.changes(FeatureList.parse(before, FEATURES) if before else None, features)
+        files = {name: audit.file_digest(text) for name, text in written.items() if name.startswith("checks/")}
+        if files and not verdicts:
+            verdicts = [audit.Verdict(feature=Path(next(iter(files))).stem, outcome="amended")]
+        if not verdicts:
+            return ""
+        common: dict[str, Any] = {"thread": self._parts.thread_id, "files": files}
+        if judged:
+            evidence = audit.evidence_digests(judged.evidence, self._parts.project.evidence_dir)
+            common |= {"content": judged.content, "evidence": evidence}
+        lines = [verdict.model_copy(update=common) for verdict in verdicts]
+        written[audit.AUDIT], seal = audit.extend(await self._read(audit.AUDIT) or "", lines)
+        return seal
 
     async def _read(self, name: str) -> str | None:
         return await (await self.tree()).read(name)

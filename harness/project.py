@@ -154,6 +154,16 @@ class Project:
         return self.state_dir / "evidence"
 
     @property
+    def audit_file(self) -> Path:
+        """Every verdict and replay on this machine, each line sealed to the one before."""
+        return self.state_dir / "audit.jsonl"
+
+    @property
+    def last_verify_file(self) -> Path:
+        """What the last `harness verify` found."""
+        return self.state_dir / "last_verify.json"
+
+    @property
     def patches_dir(self) -> Path:
         """Diffs of failed attempts."""
         return self.state_dir / "patches"

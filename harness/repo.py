@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.commits import Commit, find_commit, from_root, read_log
 from harness.errors import RepoError, SetupError
 from harness.fast_forward import FastForward, fast_forward
 from harness.git import Git, find_identity, init_repository, refuse_foreign_environment, write_identity
+from harness.git_trees import contents
 from harness.lock import ProjectLock
 from harness.project import find_git
 from harness.stale_locks import remove_stale_locks
 from harness.worktree import Worktree, remove_tree, resolve
+
+_ALL_COMMITS = 1_000_000
 
 
 class Repo:
@@ -103,6 +106,19 @@ class Repo:
     async def find_commit(self, trailers: Mapping[str, str], tip: str = "HEAD") -> str | None:
         """The newest commit reachable from `tip` that carries all of the trailers."""
         return await find_commit(self.git, trailers, tip)
+
+    async def with_trailer(self, name: str) -> list[Commit]:
+        """Commits of the checked-out history that carry a trailer, newest first."""
+        found = await read_log(self.git, _ALL_COMMITS, self.prefix, grep=f"{name}: ")
+        return [commit for commit in found if name in commit.trailers]
+
+    async def is_shallow(self) -> bool:
+        """Whether this is a clone without its whole history."""
+        return (await self.git.run("rev-parse", "--is-shallow-repository")).strip() == "true"
+
+    async def contents(self, shas: Sequence[str], without: Sequence[str]) -> dict[str, str]:
+        """Commit -> the id its tree has with some names of the project left out, as `Snapshot.content`."""
+        return await contents(self.git, shas, self.prefix, without)
 
     async def fast_forward(self, branch: str, to_sha: str) -> FastForward:
         """Move the user's branch to a commit if that overwrites nothing of theirs."""

@@ -14,7 +14,7 @@ from harness.project import Project
 from harness.settings import user_config_path
 from harness.threads import ThreadRecord, save_thread
 
-LIST = '[{"id": "F1", "description": "Adds", "steps": ["See"], "passes": true}]'
+LIST = '[{"id": "F1", "description": "Adds", "steps": ["See"], "passes": false}]'
 
 
 def git(directory: Path, *arguments: str) -> None:
@@ -37,7 +37,7 @@ async def test_a_sound_machine_has_nothing_that_fails(project_dir: Path) -> None
     assert "OPENAI_MODEL" in named(findings, "endpoint", "warn").remedy
     assert named(findings, "index", "ok").text.startswith("milvus")
     assert "all-MiniLM-L6-v2" in named(findings, "embedder", "ok").text
-    assert named(findings, "features", "ok").text == "1 of 1 features pass"
+    assert named(findings, "features", "ok").text == "0 of 1 features pass"
 
 
 @pytest.mark.needs("chromium", "bwrap")
@@ -123,5 +123,5 @@ async def test_a_pass_that_no_commit_carries_is_told(project_dir: Path) -> None:
     git(project_dir, "branch", "harness/t-1")
     save_thread(Project.find(project_dir), ThreadRecord(thread_id="t-1", stage="build", exit_status="TurnLimit"))
     findings = await examine_project(project_dir)
-    assert "F1" in named(findings, "thread", "fail").text
+    assert "F1" in named(findings, "audit", "fail").text
     assert "F1" in named(findings, "checks", "fail").text

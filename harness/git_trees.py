@@ -1,0 +1,79 @@
+"""Ids of trees with some names left out, computed without writing anything into the repository."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+from harness.git import Git
+
+Entry = tuple[bytes, bytes, bytes]
+"""Mode, name, id, as a tree object holds them."""
+
+
+async def contents(git: Git, shas: Sequence[str], prefix: str, without: Sequence[str]) -> dict[str, str]:
+    """Compute what `git write-tree` would say of each commit once names below a directory are removed.
+
+    Args:
+        git: where the commits are.
+        shas: of commits.
+        prefix: the directory, from the top; empty: the top.
+        without: names in it, no paths.
+    """
+    levels = ["", *_levels(prefix)]
+    asked = [f"{sha}:{level}" for sha in shas for level in levels]
+    if not asked:
+        return {}
+    answer = await git.run_bytes("cat-file", "--batch", stdin="".join(f"{name}\n" for name in asked).encode())
+    trees = list(_trees(answer))
+    left_out = {name.encode() for name in without}
+    rows = [trees[n : n + len(levels)] for n in range(0, len(trees), len(levels))]
+    return {sha: _without(row, prefix, left_out) for sha, row in zip(shas, rows, strict=True)}
+
+
+def _levels(prefix: str) -> list[str]:
+    """`a/b` -> `a`, `a/b`."""
+    path = PurePosixPath(prefix)
+    return [str(level) for level in (*reversed(path.parents), path) if str(level) != "."] if prefix else []
+
+
+def _trees(answer: bytes) -> Iterator[list[Entry]]:
+    """Take the answer of `cat-file --batch` apart; what is missing is an empty tree."""
+    position = 0
+    while position < len(answer):
+        end = answer.index(b"\n", position)
+        header, position = answer[position:end], end + 1
+        if header.endswith(b" missing"):
+            yield []
+            continue
+        name, _, size = header.split(b" ")
+        yield list(_entries(answer[position : position + int(size)], len(name) // 2))
+        position += int(size) + 1
+
+
+def _entries(tree: bytes, id_bytes: int) -> Iterator[Entry]:
+    position = 0
+    while position < len(tree):
+        blank, end = tree.index(b" ", position), tree.index(b"\0", position)
+        yield tree[position:blank], tree[blank + 1 : end], tree[end + 1 : end + 1 + id_bytes]
+        position = end + 1 + id_bytes
+
+
+def _without(levels: Sequence[list[Entry]], prefix: str, left_out: set[bytes]) -> str:
+    """The id of the top, its deepest level without the names; a level that is empty then is left out above."""
+    entries = [entry for entry in levels[-1] if entry[1] not in left_out]
+    for above, name in zip(reversed(levels[:-1]), reversed(PurePosixPath(prefix).parts), strict=True):
+        inner = _id(entries)
+        entries = [
+            (mode, title, inner if title == name.encode() else own)
+            for mode, title, own in above
+            if entries or title != name.encode()
+        ]
+    return _id(entries).hex()
+
+
+def _id(entries: Sequence[Entry]) -> bytes:
+    body = b"".join(mode + b" " + name + b"\0" + own for mode, name, own in entries)
+    algorithm = hashlib.sha256 if entries and len(entries[0][2]) == 32 else hashlib.sha1
+    return algorithm(b"tree %d\0" % len(body) + body).digest()

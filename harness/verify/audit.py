@@ -1,0 +1,216 @@
+"""The audit: what was concluded about each feature, one line a verdict, each line sealed to the one before.
+
+    {"seq", "prev", "at", "thread", "session", "feature", "outcome", "check", "wording", "content", "baseline",
+     "files", "evidence", "hash"}
+
+Two files have this form. `checks/audit.jsonl` lies in git, has a line for every change of the list, and travels with
+a clone; the commit that carries a line carries its hash as trailer, so that a chain forged anew does not fit the
+history. `audit.jsonl` in the state directory has a line for every verdict and replay on this machine, failed ones
+too. Whether list, checks and commits agree with them is `harness.verify.trail`.
+
+The seal needs no key: whoever rewrites the chain and the whole history after it is not found out by either.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.errors import SetupError
+from harness.state_file import file_errors, parse_json, read_text
+
+if TYPE_CHECKING:
+    from harness.features import Feature, FeatureList
+
+AUDIT = "checks/audit.jsonl"
+"""Where the chain lies in a project."""
+TRAILER = "Harness-Audit"
+"""Names the last line that a commit carries."""
+FIRST = "0" * 64
+
+Outcome = Literal["passed", "failed", "parked", "reopened", "amended"]
+
+
+class Verdict(BaseModel):
+    """What one line says."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    feature: str
+    outcome: Outcome
+    thread: str = ""
+    session: str = ""
+    check: str = ""
+    """Digest of the check, as in the list's `passed_at`."""
+    wording: str = ""
+    """Digest of the feature's description and steps."""
+    content: str = ""
+    """Names the tree that was judged, without the harness's own files; empty: not known."""
+    baseline: str = ""
+    """The commit the work started from."""
+    files: dict[str, str] = {}
+    """Files in `checks/` written with it, by digest of what they say."""
+    evidence: dict[str, str] = {}
+    """Evidence files, below the evidence directory, by SHA-256."""
+
+
+class Line(Verdict):
+    """A verdict in its place in the chain."""
+
+    seq: int
+    prev: str
+    at: datetime
+    hash: str
+
+
+def chain(text: str, path: Path) -> list[Line]:
+    """Read a chain.
+
+    Args:
+        path: where it was read, for the words of an error.
+
+    Raises: FeatureFileError: a line is not what was written there; the first such line is named.
+    """
+    lines: list[Line] = []
+    for number, row in enumerate(_rows(text), 1):
+        with file_errors(Path(f"{path}:{number}"), "line of the audit"):
+            data = parse_json(row)
+            line = Line.model_validate(data)
+            _refuse_misplaced(line, number, lines[-1].hash if lines else FIRST)
+            if line.hash != _seal(data):
+                raise ValueError("it was changed after it was written: its hash does not fit")
+            lines.append(line)
+    return lines
+
+
+def _refuse_misplaced(line: Line, number: int, before: str) -> None:
+    if line.seq != number or line.prev != before:
+        raise ValueError("it does not follow the line before it: lines were changed, removed or put elsewhere")
+
+
+def load_chain(path: Path) -> list[Line]:
+    """Read a chain from its file; empty when there is none.
+
+    Raises: FeatureFileError: as `chain`.
+    """
+    return chain(read_text(path), path) if path.exists() else []
+
+
+def extend(text: str, verdicts: Sequence[Verdict]) -> tuple[str, str]:
+    """Add verdicts to a chain; returns it with the hash of its last line.
+
+    A chain that is broken is gone on with from its last line: no verdict is lost over it, and the break stays to be
+    found.
+    """
+    rows = _rows(text)
+    prev = _last_hash(rows)
+    for verdict in verdicts:
+        said = verdict.model_dump(mode="json", exclude_defaults=True)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        data = {"seq": len(rows) + 1, "prev": prev, "at": at, **said}
+        data["hash"] = prev = _seal(data)
+        rows.append(json.dumps(data, ensure_ascii=False))
+    return "".join(f"{row}\n" for row in rows), prev
+
+
+def _rows(text: str) -> list[str]:
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _last_hash(rows: Sequence[str]) -> str:
+    if not rows:
+        return FIRST
+    try:
+        return str(json.loads(rows[-1])["hash"])
+    except (ValueError, KeyError, TypeError):
+        return _digest(rows[-1])
+
+
+def append(path: Path, verdicts: Sequence[Verdict]) -> None:
+    """Add verdicts to this machine's own chain. A line that a killed process left half is dropped.
+
+    Raises: SetupError: the file cannot be written.
+    """
+    try:
+        with path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _append(file, verdicts)
+    except OSError as exc:
+        raise SetupError(f"{path} cannot be written: {exc.strerror}.", f"Make {path.parent} writable.") from exc
+
+
+def _append(file: BinaryIO, verdicts: Sequence[Verdict]) -> None:
+    file.seek(0)
+    head, newline, _ = file.read().rpartition(b"\n")
+    whole = head + newline
+    before = whole.decode(errors="replace")
+    text, _ = extend(before, verdicts)
+    file.truncate(len(whole))
+    file.write(text[len(before) :].encode())
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def changes(before: FeatureList | None, after: FeatureList) -> list[Verdict]:
+    """What a new list says of features that the old one did not: passed, parked, reopened."""
+    old = {feature.id: feature for feature in before.features} if before else {}
+    known = [(old[feature.id], feature) for feature in after.features if feature.id in old]
+    told = [(_outcome(was, feature), feature) for was, feature in known]
+    return [
+        Verdict(
+            feature=feature.id,
+            outcome=outcome,
+            session=feature.passed_at.session if feature.passed_at and outcome == "passed" else "",
+            check=feature.passed_at.check if feature.passed_at and outcome == "passed" else "",
+            baseline=feature.passed_at.baseline if feature.passed_at and outcome == "passed" else "",
+            wording=wording(feature),
+        )
+        for outcome, feature in told
+        if outcome
+    ]
+
+
+def _outcome(was: Feature, now: Feature) -> Outcome | None:
+    if now.passes:
+        return "passed" if not was.passes or was.passed_at != now.passed_at else None
+    if now.status == "parked":
+        return "parked" if was.status != "parked" else None
+    return "reopened" if was.passes or was.status == "parked" else None
+
+
+def wording(feature: Feature) -> str:
+    """Names what a feature asks for; 16 hex digits."""
+    return _digest([feature.description, *feature.steps])[:16]
+
+
+def file_digest(text: str) -> str:
+    """Names what a JSON file says, whatever its blanks and line ends.
+
+    Raises: ValueError: it is not JSON.
+    """
+    return _digest(parse_json(text))
+
+
+def evidence_digests(directory: str, root: Path) -> dict[str, str]:
+    """The files of one replay's evidence, below the evidence directory, by SHA-256; empty when it is gone."""
+    if not directory:
+        return {}
+    files = sorted(path for path in Path(directory).glob("*") if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _seal(data: Mapping[str, Any]) -> str:
+    return _digest({name: value for name, value in data.items() if name != "hash"})
+
+
+def _digest(value: Any) -> str:
+    said = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
