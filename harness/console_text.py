@@ -117,6 +117,13 @@ def _contract(event: events.ContractWritten) -> str:
     return one_line(f"contract {event.feature_id}: {event.acts} acts, {event.expectations} expectations")
 
 
+def _binding(event: events.NamesBound) -> str:
+    if not event.problems and not event.last_resort:
+        return ""
+    said = [*event.problems, *(f"{name!r} is found by css or position only" for name in event.last_resort)]
+    return one_line(f"binding {event.feature_id} ({event.calls} calls): {'; '.join(said)}", 400)
+
+
 def _replay(event: events.CheckReplayed) -> str:
     if event.purpose in ("red", "perturb") or event.passed:
         return ""  # failing is what these are for
@@ -151,6 +158,7 @@ _TELLERS: dict[str, Any] = {
     "tool": _tool,
     "recall": _recall,
     "contract": _contract,
+    "binding": _binding,
     "replay": _replay,
     "commit": _commit,
     "state": _state,

@@ -106,6 +106,20 @@ class ContractWritten(_Event):
     words: str = ""
 
 
+class NamesBound(_Event):
+    """A binder looked for the things a contract names on the running application."""
+
+    kind: Literal["binding"] = "binding"
+    feature_id: str
+    names: int
+    """Bound in these calls; names of the project that served are not counted."""
+    calls: int
+    problems: list[str] = Field(default_factory=list)
+    """What could not be bound or done; never a verdict."""
+    last_resort: list[str] = Field(default_factory=list)
+    """Names that css or a position was needed for."""
+
+
 class CheckReplayed(_Event):
     """A check ran once against an application instance, without a model."""
 
@@ -177,6 +191,7 @@ Event = Annotated[
     | ToolReturned
     | Recalled
     | ContractWritten
+    | NamesBound
     | CheckReplayed
     | VerdictReached
     | Committed

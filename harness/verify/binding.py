@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.verify.player import Group, Player
 
 MAX_CALLS = 6
-"""Model calls for one feature."""
+"""Model calls for one contract on one tree, doubted names included."""
 TRIES = 2
 """Times a name is asked for at one moment."""
 POLL_SECONDS = 0.2
@@ -56,22 +56,27 @@ async def bind(
     conversation: str,
     *,
     doubts: Mapping[str, str] | None = None,
+    max_calls: int = MAX_CALLS,
 ) -> Binding:
     """Bind every name of a contract on the application the player looks at.
 
     Args:
-        model: asked in the role verifier, at most six times unless an answer has the wrong form.
+        model: asked in the role verifier.
         contract: what to play.
         feature: its text.
         player: plays on empty data.
         elements: names bound already, in the project or earlier.
         conversation: names the conversation in events and recordings.
         doubts: names whose locator in `elements` is not to be used -> why it is doubted.
+        max_calls: after so many calls nothing more is asked; an answer of the wrong form is asked for again all the
+            same.
 
     Raises: ModelError: the binder gave no answer. BrowserError, AppNotStarted: as the player.
     Replay: binding again costs calls and may find other locators; callers keep the ones they proved.
     """
-    walk = _Walk(Binder(model, contract, feature, conversation), contract, player, elements, dict(doubts or {}))
+    walk = _Walk(
+        Binder(model, contract, feature, conversation), contract, player, elements, dict(doubts or {}), max_calls
+    )
     return await walk.run()
 
 
@@ -83,6 +88,8 @@ async def rebind(
     elements: Mapping[str, Locator],
     conversation: str,
     doubts: Mapping[str, str],
+    *,
+    max_calls: int = MAX_CALLS,
 ) -> Binding:
     """Bind doubted names again, by a binder that has not seen the first; all other names stay.
 
@@ -94,8 +101,9 @@ async def rebind(
         elements: everything bound so far, the doubted names included.
         conversation: must differ from the first binder's.
         doubts: names to bind again -> why, in words about locators only: "matched nothing".
+        max_calls: what is left of the contract's.
     """
-    return await bind(model, contract, feature, player, elements, conversation, doubts=doubts)
+    return await bind(model, contract, feature, player, elements, conversation, doubts=doubts, max_calls=max_calls)
 
 
 @dataclass
@@ -107,6 +115,7 @@ class _Walk:
     player: Player
     elements: Mapping[str, Locator]
     doubts: dict[str, str]
+    max_calls: int
     bound: dict[str, Locator] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     _questioned: set[str] = field(default_factory=set)
@@ -180,7 +189,7 @@ class _Walk:
         snapshot = await page.snapshot()
         self._questioned |= {name for name in needed if self.resolve(name)}
         for _ in range(TRIES):
-            if self.binder.calls >= MAX_CALLS:
+            if self.binder.calls >= self.max_calls:
                 needed = {name: "the calls for this feature are used up" for name in needed}
                 break
             others = [name for name in self._unbound() if name not in needed]

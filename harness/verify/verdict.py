@@ -21,12 +21,12 @@ from harness.features import Proof as ProofCounts
 from harness.prompts import fence
 from harness.verify.app import AppNotStarted
 from harness.verify.author import write_contract
-from harness.verify.binding import bind, rebind
-from harness.verify.check import Check, Contract, Element, Elements, Expectation, Locator
+from harness.verify.check import Check, Contract, Element, Elements, Locator
 from harness.verify.hall import Hall, candidate_of, open_hall
 from harness.verify.proof import Proof, prove
 from harness.verify.regress import RegressResult, order, regress
-from harness.verify.replay import ReplayResult, Site
+from harness.verify.replay import Site
+from harness.verify.trial import Trial, Tried
 from harness.verify.words import phrase
 
 if TYPE_CHECKING:
@@ -174,7 +174,8 @@ async def prove_start(parts: Parts, tree: Worktree) -> str:
 
 async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
     """Bind, replay twice, show that it means something."""
-    check, result = await _bound_and_replayed(case, hall, site, case.contract, case.conversation, case.known)
+    tried = await _tried(case, hall, site, case.contract, case.conversation, case.known)
+    check, result = tried.check, tried.result
     if not result.passed:
         return _no(case, result.reason, check=check, evidence=result.evidence)
     proof = await _meaning(case, hall, site, check)
@@ -196,35 +197,11 @@ async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
     return Verdict(feature_id=case.feature.id, passed=True, check=final, elements=shared, evidence=result.evidence)
 
 
-async def _bound_and_replayed(
+async def _tried(
     case: Case, hall: Hall, site: Site, contract: Contract, conversation: str, known: Mapping[str, Locator]
-) -> tuple[Check, ReplayResult]:
-    """Bind what is not bound and replay twice. Before the application is doubted, the locator is, once."""
-    model, feature, steps = case.parts.model, case.feature, case.feature.steps
-    elements = {**case.elements.locators(), **known}
-    binding = await bind(model, contract, feature, hall.replayer.player(site), elements, conversation)
-    bound = {**{n: known[n] for n in contract.targets if n in known}, **binding.bindings}
-    check = Check(contract=contract, bindings=bound)
-    result = await hall.replayer.replay_twice(check, elements, site, purpose="prove", steps=steps)
-    doubts = _doubts(contract, result)
-    if doubts:
-        again = {**elements, **bound}
-        player = hall.replayer.player(site)
-        other = await rebind(model, contract, feature, player, again, f"{conversation}/again", doubts)
-        rebound = {**bound, **other.bindings}
-        if rebound != bound:
-            check = Check(contract=contract, bindings=rebound)
-            result = await hall.replayer.replay_twice(check, elements, site, purpose="prove", steps=steps)
-    return check, result
-
-
-def _doubts(contract: Contract, result: ReplayResult) -> dict[str, str]:
-    """The target of a `hidden` that is still seen: its locator may mean something else."""
-    failed = result.failed
-    item = contract.items[failed.index] if failed else None
-    if isinstance(item, Expectation) and item.expect == "hidden" and item.target:
-        return {item.target: "it matched something where this should not be on the page"}
-    return {}
+) -> Tried:
+    trial = Trial(case.parts.model, hall.replayer, site, case.feature, case.elements.locators())
+    return await trial.run(contract, conversation, known)
 
 
 async def _meaning(case: Case, hall: Hall, site: Site, check: Check) -> Proof:
@@ -263,7 +240,7 @@ async def _second_opinion(case: Case, hall: Hall, site: Site) -> str:
     conversation = f"{case.conversation}/second"
     names = case.elements.descriptions()
     contract = await write_contract(case.parts.model, case.feature, case.spec_lines, names, f"{conversation}/contract")
-    _, result = await _bound_and_replayed(case, hall, site, contract, conversation, {})
+    result = (await _tried(case, hall, site, contract, conversation, {})).result
     if result.passed:
         return ""
     return f"The feature seems to be there already, and an independent check of it fails.\n{result.reason}"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.browser.browser import Browser
-from harness.events import Events
+from harness.events import Events, NamesBound
 from harness.features import Feature
 from harness.model import Model
 from harness.sandbox.policy import Policy
@@ -20,6 +20,8 @@ from harness.verify.binding import MAX_CALLS, Binding, bind, rebind
 from harness.verify.check import Contract, Locator
 from harness.verify.pages import Pages, Site
 from harness.verify.player import Player
+from harness.verify.replay import Replayer
+from harness.verify.trial import Trial
 from tests.apps.todo_app import ELEMENTS, STEPS, contract, make
 from tests.scripted import Request, ScriptedModel, call
 
@@ -204,3 +206,72 @@ async def test_the_calls_of_a_feature_are_bounded(tmp_path):
         binding, requests = await bound(player, stubborn, "filter", known)
     assert len(requests) == binding.calls <= MAX_CALLS
     assert binding.problems
+
+
+async def tried(player: Player, script: Script, feature_id: str, known: dict[str, Locator]):
+    feature = Feature(id=feature_id, description=f"To-dos: {feature_id}", steps=tuple(STEPS[feature_id]))
+    told: list[NamesBound] = []
+    events = Events()
+    events.listen(lambda event: told.append(event) if isinstance(event, NamesBound) else None)
+    with ScriptedModel(script) as served:
+        model = Model(ModelSettings(name="scripted", base_url=served.base_url), Events())
+        trial = Trial(model, Replayer(SETTINGS, events), player.site, feature, known)
+        outcome = await trial.run(small(feature_id), "t/s/bind", {})
+        await model.aclose()
+    return outcome, served.requests, told
+
+
+def stubborn_about(name: str, wrong: Locator) -> Script:
+    """A binder that is wrong about one name whatever it is told; the fresh one, asked later, knows."""
+
+    def script(request: Request) -> dict[str, Any]:
+        needed, others = asked(request)
+        if request.conversation.endswith("/again"):
+            return knowing(request)
+        page = request.last.rpartition("The page now:")[2]
+        found = {n: ELEMENTS[n] for n in (*needed, *others) if is_there(n, page)}
+        return answer({**found, **{n: wrong for n in (*needed, *others) if n == name}}, [])
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("feature_id", "name", "wrong"),
+    [
+        ("add", "milk", Locator(role="listitem", name="no such thing")),  # nothing at the `hidden` nor at its witness
+        ("delete", "milk", Locator(role="heading")),  # the same thing at both
+    ],
+)
+async def test_a_locator_that_says_the_same_at_hidden_and_at_its_witness_is_bound_again_by_a_fresh_binder(
+    tmp_path, feature_id, name, wrong
+):
+    async with playing(tmp_path) as player:
+        outcome, requests, told = await tried(
+            player, stubborn_about(name, wrong), feature_id, {**ELEMENTS, name: wrong}
+        )
+    assert outcome.result.passed, outcome.result.reason
+    assert outcome.check.bindings == {name: ELEMENTS[name]}
+    fresh = [r for r in requests if r.conversation.endswith("/again")]
+    assert len(fresh) == 1
+    assert fresh[0].turn == 0
+    assert [t.calls for t in told] == [len(requests) - 1, 1]
+    assert outcome.calls == len(requests) <= MAX_CALLS
+
+
+async def test_a_broken_application_is_still_rejected_after_its_locators_were_doubted(tmp_path):
+    async with playing(tmp_path, "delete deletes nothing") as player:
+        outcome, requests, _ = await tried(player, knowing, "delete", ELEMENTS)
+    assert not outcome.result.passed
+    assert len(requests) == 1
+    assert "not to be visible" in outcome.result.reason
+
+
+async def test_doubting_is_within_the_calls_of_the_contract(tmp_path):
+    def hopeless(request: Request) -> dict[str, Any]:
+        return answer(dict.fromkeys(asked(request)[0], Locator(css="#nothing")), [])
+
+    async with playing(tmp_path) as player:
+        outcome, requests, told = await tried(player, hopeless, "delete", {"field": ELEMENTS["field"]})
+    assert not outcome.result.passed
+    assert len(requests) == outcome.calls <= MAX_CALLS
+    assert told[0].problems
