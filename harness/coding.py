@@ -219,6 +219,7 @@ class Coding:
             self._entries(state, "passed"),
             check=verdict.check,
             elements=verdict.elements,
+            flows=desk.flows(),
             judged=verdict,
         )
         self.parts.events.emit(

@@ -12,8 +12,8 @@ from harness.brief import render_brief, render_evidence
 from harness.project import write_atomic
 from harness.tools.memory import quote
 from harness.verify import audit
-from harness.verify.author import contract_words, revise_contract, write_contract
-from harness.verify.check import Contract, Locator
+from harness.verify.author import Agreed, contract_words, revise_contract, write_contract
+from harness.verify.check import Contract, Flow, Flows, Locator
 from harness.verify.verdict import Case, Verdict
 
 if TYPE_CHECKING:
@@ -32,32 +32,39 @@ class Desk:
         self.parts, self.ledger, self.feature = parts, ledger, feature
         directory = parts.desk_dir(feature.id)
         self._contract, self._verdict = directory / "contract.json", directory / "verdict.json"
+        self._flows = directory / "flows.json"
 
     async def contract(self) -> Contract:
         """What was agreed, written first where there is nothing. One call of the author."""
         if self._contract.exists():
             return Contract.model_validate_json(self._contract.read_text(encoding="utf-8"))
-        contract = await write_contract(
+        agreed = await write_contract(
             self.parts.model,
             self.feature,
             await self.ledger.spec_lines(self.feature),
-            await self.ledger.element_words(),
+            await self.ledger.known(),
             f"{self.parts.thread_id}/contract/{self.feature.id}",
         )
-        return self._keep(contract)
+        return self._keep(agreed)
 
     async def rewrite(self, verdict: Verdict) -> Contract:
         """Have the author write anew what proved nothing; the application is not touched."""
-        contract = await revise_contract(
+        agreed = await revise_contract(
             self.parts.model,
             self.feature,
             await self.ledger.spec_lines(self.feature),
-            await self.ledger.element_words(),
+            await self.ledger.known(),
             f"{self.parts.thread_id}/contract/{self.feature.id}/again",
             await self.contract(),
             [f"nothing on the page makes this fail: {words}" for words in verdict.meaningless],
         )
-        return self._keep(contract)
+        return self._keep(agreed)
+
+    def flows(self) -> dict[str, Flow]:
+        """What the contract brings that other features can begin with."""
+        if not self._flows.exists():
+            return {}
+        return Flows.model_validate_json(self._flows.read_text(encoding="utf-8")).flows
 
     async def brief(self) -> str:
         """The first message of a fresh session."""
@@ -103,6 +110,7 @@ class Desk:
             everything=everything,
             known=_still_named(earlier, contract) if earlier else {},
             spec_lines=await self.ledger.spec_lines(self.feature),
+            flows=await self.ledger.flows(),
         )
 
     def keep_verdict(self, verdict: Verdict, session_id: str) -> None:
@@ -129,9 +137,11 @@ class Desk:
         """Forget what was agreed: the feature is taken up anew, by an author who has not seen it."""
         self._contract.unlink(missing_ok=True)
 
-    def _keep(self, contract: Contract) -> Contract:
-        write_atomic(self._contract, contract.model_dump_json(by_alias=True, indent=1))
-        return contract
+    def _keep(self, agreed: Agreed) -> Contract:
+        """The flows first: a contract that is here is whole."""
+        write_atomic(self._flows, Flows(flows=dict(agreed.flows)).model_dump_json(by_alias=True, indent=1))
+        write_atomic(self._contract, agreed.contract.model_dump_json(by_alias=True, indent=1))
+        return agreed.contract
 
 
 def _still_named(earlier: Verdict, contract: Contract) -> dict[str, Locator]:

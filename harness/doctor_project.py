@@ -16,7 +16,6 @@ from harness.features import FeatureList
 from harness.progress import Progress
 from harness.project import Project, read_holder
 from harness.repo import Repo
-from harness.state_file import file_errors, parse_json, read_text
 from harness.threads import latest_thread
 
 
@@ -73,6 +72,7 @@ async def _checks(project: Project) -> list[Finding]:
     paths = sorted(project.checks_dir.glob("*.json"))
     for path in paths:
         findings += await careful("checks", lambda path=path: _check(path))  # type: ignore[misc]  # mypy sees a default argument as part of the type
+    findings += [] if findings else await careful("checks", lambda: _flows(project))
     try:
         features = FeatureList.load(project.features_file).features
     except HarnessError:
@@ -85,14 +85,21 @@ async def _checks(project: Project) -> list[Finding]:
 
 
 async def _check(path: Path) -> list[Finding]:
-    from harness.verify.check import Check, Elements
+    from pydantic import BaseModel
 
-    with file_errors(path, "check"):
-        data = parse_json(read_text(path))
-        if path.name == "elements.json":
-            Elements.model_validate(data)
-        elif path.name != "flows.json":
-            Check.model_validate(data)
+    from harness.verify.check import Check, Elements, Flows
+    from harness.verify.files import parse
+
+    kinds: dict[str, type[BaseModel]] = {"elements.json": Elements, "flows.json": Flows}
+    parse(kinds.get(path.name, Check), path)
+    return []
+
+
+async def _flows(project: Project) -> list[Finding]:
+    """Files that are whole by themselves must go together: each check finds its flow."""
+    from harness.verify.files import read_checks
+
+    read_checks(project.checks_dir)
     return []
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.commits import make_trailers
 from harness.errors import FeatureFileError, SetupError
@@ -19,17 +17,17 @@ from harness.features import Feature, FeatureList, diff_lists
 from harness.progress import Progress, SessionEntry
 from harness.project import Project, write_atomic
 from harness.specification import Specification
-from harness.state_file import file_errors, parse_json, read_text
 from harness.verify import audit
-from harness.verify.check import Check, Element, Elements
+from harness.verify.author import Known
+from harness.verify.check import Check, Element, Elements, Flow, Flows
+from harness.verify.files import ELEMENTS, FLOWS, parse, read_check, read_checks, read_elements, to_json
 from harness.verify.hall import OWN_FILES
 
 if TYPE_CHECKING:
     from harness.parts import Parts
     from harness.worktree import Worktree
 
-T = TypeVar("T", bound=BaseModel)
-FEATURES, PROGRESS, ELEMENTS, SPEC = "features.json", "progress.json", "checks/elements.json", "spec.md"
+FEATURES, PROGRESS, SPEC = "features.json", "progress.json", "spec.md"
 _TAKE_BACK = "Only additions are taken in. Take that change back with `git revert`, then run again."
 
 
@@ -89,26 +87,39 @@ class Ledger:
     async def elements(self) -> Elements:
         """Names bound so far."""
         text = await self._read(ELEMENTS)
-        return _parse(Elements, Path(ELEMENTS), text) if text else Elements()
+        return parse(Elements, Path(ELEMENTS), text) if text else Elements()
 
-    async def element_words(self) -> dict[str, str]:
-        """Names bound so far, in words, for the author of contracts."""
-        return (await self.elements()).descriptions()
+    async def flows(self) -> Flows:
+        """What checks begin with."""
+        text = await self._read(FLOWS)
+        return parse(Flows, Path(FLOWS), text) if text else Flows()
+
+    async def known(self) -> Known:
+        """What the author of contracts can use again."""
+        return Known((await self.elements()).descriptions(), await self.flows())
 
     async def checks(self) -> dict[str, Check]:
-        """The checks of features that pass.
+        """The checks of features that pass, with the acts of their flows.
 
         Raises: FeatureFileError: one is missing or broken; it is named.
         """
         found = {}
         for feature in (await self.features()).features:
             if feature.passes:
-                name = f"checks/{feature.id}.json"
-                text = await self._read(name)
-                if text is None:
+                if (check := await self.check(feature.id)) is None:
+                    name = f"checks/{feature.id}.json"
                     raise FeatureFileError(f"{feature.id} passes, and {name} is missing.", "Restore it from git.")
-                found[feature.id] = _parse(Check, Path(name), text)
+                found[feature.id] = check
         return found
+
+    async def check(self, feature_id: str) -> Check | None:
+        """What is kept for a feature, passed or not, with the acts of its flows; None: nothing.
+
+        Raises: FeatureFileError: it is broken, or names a flow that is not there.
+        """
+        name = f"checks/{feature_id}.json"
+        text = await self._read(name)
+        return None if text is None else read_check(Path(name), await self.flows(), text)
 
     async def spec_lines(self, feature: Feature) -> str:
         """The numbered lines of the specification that a feature covers; all of a short one without numbers."""
@@ -139,6 +150,7 @@ class Ledger:
         *,
         check: Check | None = None,
         elements: Mapping[str, Element] | None = None,
+        flows: Mapping[str, Flow] | None = None,
         judged: Judged | None = None,
         state_only: bool = False,
     ) -> str:
@@ -147,6 +159,7 @@ class Ledger:
         Args:
             check: the feature's, when it passed.
             elements: names bound for the first time.
+            flows: what its contract was the first to begin with.
             judged: what the verdict was reached on, for the audit.
             state_only: leave the code in the worktree out.
 
@@ -157,7 +170,7 @@ class Ledger:
         if made:
             await tree.reset(await tree.head())
         else:
-            names, seal = await self._write(features, entries, check, elements or {}, judged)
+            names, seal = await self._write(features, entries, check, elements or {}, flows or {}, judged)
             sealed = {**trailers, audit.TRAILER: seal} if seal else trailers
             made = await tree.commit(subject, body, sealed, paths=[] if state_only else None, always=names)
         await self.follow()
@@ -258,6 +271,7 @@ class Ledger:
         entries: Sequence[SessionEntry],
         check: Check | None,
         elements: Mapping[str, Element],
+        flows: Mapping[str, Flow],
         judged: Judged | None,
     ) -> tuple[list[str], str]:
         """Write the state into the tree; returns the names, and the hash of the audit's last line if it grew."""
@@ -268,10 +282,13 @@ class Ledger:
             FEATURES: features.to_json(),
             PROGRESS: progress.with_list(totals.total, totals.passing, totals.parked).to_json(),
         }
+        known = (await self.flows()).with_more(flows)
         if check:
-            written[f"checks/{check.contract.feature_id}.json"] = _json(check)
+            written[f"checks/{check.contract.feature_id}.json"] = to_json(known.fold_check(check))
+        if flows:
+            written[FLOWS] = to_json(known)
         if elements:
-            written[ELEMENTS] = _json((await self.elements()).with_more(elements))
+            written[ELEMENTS] = to_json((await self.elements()).with_more(elements))
         seal = await self._audit(features, written, judged)
         for name, text in written.items():
             await self.put(name, text)
@@ -306,16 +323,6 @@ def require_readable(project: Project) -> FeatureList | None:
     """
     if project.progress_file.exists():
         Progress.load(project.progress_file)
-    for path in sorted(set(project.checks_dir.glob("*.json")) - {project.checks_dir / "flows.json"}):
-        _parse(Elements if path.name == Path(ELEMENTS).name else Check, path)
+    read_checks(project.checks_dir)
+    read_elements(project.checks_dir)
     return FeatureList.load(project.features_file) if project.features_file.exists() else None
-
-
-def _json(value: BaseModel) -> str:
-    return value.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"
-
-
-def _parse(kind: type[T], path: Path, text: str | None = None) -> T:
-    """Read a check or the element names from a text, or from the file itself."""
-    with file_errors(path, "list of elements" if kind is Elements else "check"):
-        return kind.model_validate(parse_json(read_text(path) if text is None else text))

@@ -8,6 +8,7 @@ the project already has for things on its pages; never code, nor what a coder sa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from harness.features import Feature
 from harness.prompts import fence, load_prompt
 from harness.verify import words
-from harness.verify.check import Act, Contract, Expectation, targets_of
+from harness.verify.check import Act, Contract, Expectation, Flow, Flows, Item, UnknownFlow, targets_of
 from harness.verify.lint import lint_contract
 
 if TYPE_CHECKING:
@@ -30,10 +31,38 @@ def _kind(item: Any) -> str:
     return "expect" if isinstance(item, Expectation) or (isinstance(item, dict) and "expect" in item) else "act"
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the project has already."""
+
+    elements: Mapping[str, str] = field(default_factory=dict)
+    """Names of things on its pages -> what each is."""
+    flows: Flows = field(default_factory=Flows)
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """A contract, and what it brings that other features can use."""
+
+    contract: Contract
+    """As it is played: with the acts of its flows."""
+    flows: Mapping[str, Flow]
+    """Those the project did not have."""
+
+
 DraftItem = Annotated[
     Annotated[Act, Tag("act")] | Annotated[Expectation, Tag("expect")],
     Discriminator(_kind),
 ]
+
+
+class DraftFlow(BaseModel):
+    """Acts that checks of other features will begin with too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    description: str
+    """What it does, in words."""
+    items: tuple[Act, ...] = Field(min_length=2)
 
 
 class Draft(BaseModel):
@@ -43,24 +72,50 @@ class Draft(BaseModel):
     targets: dict[str, str] = Field(default_factory=dict)
     """Name -> description."""
     items: tuple[DraftItem, ...] = Field(min_length=2)
+    flows: dict[str, DraftFlow] = Field(default_factory=dict)
+    """Flows the project does not have yet: name -> acts."""
 
     @model_validator(mode="before")
     @classmethod
     def _without_idle_fields(cls, data: Any) -> Any:
         """Models write null for what they do not need, and a match or source on acts, which have none."""
-        if not isinstance(data, dict) or not isinstance(data.get("items"), list):
+        if not isinstance(data, dict):
             return data
-        return {**data, "items": [_lean(i) if isinstance(i, dict) else i for i in data["items"]]}
+        flows = data.get("flows") or {}
+        if isinstance(flows, dict):
+            flows = {name: _lean_items(flow) for name, flow in flows.items()}
+        return _lean_items({**data, "flows": flows})
 
-    def contract(self, feature_id: str, known: Mapping[str, str]) -> Contract:
+    def contract(self, feature_id: str, known: Known) -> Contract:
         """The contract this draft makes; known names keep their description, names not used are dropped.
 
         Raises: ValidationError: items use names nobody described.
         """
-        used = dict.fromkeys(name for item in self.items for name in targets_of(item))
-        described = {**self.targets, **known}
-        targets = {name: described[name] for name in used if name in described}
+        targets = self._described(self.items, known)
         return Contract(feature_id=feature_id, targets=targets, items=self.items)
+
+    def new_flows(self, known: Known) -> dict[str, Flow]:
+        """The flows it brings that the project does not have and it uses itself.
+
+        Raises: ValidationError: acts use names nobody described, or are of another flow.
+        """
+        used = {item.value for item in self.items if isinstance(item, Act) and item.act == "flow"}
+        fresh = {name: flow for name, flow in self.flows.items() if name in used - known.flows.flows.keys()}
+        return {
+            name: Flow(description=flow.description, targets=self._described(flow.items, known), items=flow.items)
+            for name, flow in fresh.items()
+        }
+
+    def _described(self, items: Sequence[Item], known: Known) -> dict[str, str]:
+        used = dict.fromkeys(name for item in items for name in targets_of(item))
+        described = {**self.targets, **known.elements}
+        return {name: described[name] for name in used if name in described}
+
+
+def _lean_items(data: Any) -> Any:
+    if not isinstance(data, dict) or not isinstance(data.get("items"), list):
+        return data
+    return {**data, "items": [_lean(i) if isinstance(i, dict) else i for i in data["items"]]}
 
 
 def _lean(item: dict[str, Any]) -> dict[str, Any]:
@@ -68,73 +123,102 @@ def _lean(item: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in item.items() if value is not None and key not in other}
 
 
-async def write_contract(
-    model: Model, feature: Feature, spec_lines: str, elements: Mapping[str, str], conversation: str
-) -> Contract:
+async def write_contract(model: Model, feature: Feature, spec_lines: str, known: Known, conversation: str) -> Agreed:
     """Write a feature's contract.
 
     Args:
         model: asked in the role verifier; one call, more only for refused answers.
         feature: its text; its state is not shown.
         spec_lines: the lines of the specification it covers.
-        elements: the project's names for things on its pages -> what each is.
+        known: names and flows that can be used again.
         conversation: names the conversation in events and recordings.
 
     Raises: ModelError: no acceptable contract in three attempts; resume, or name another model for the verifier.
     Replay: asking again costs a call and may give another contract; callers keep the one they agreed.
     """
-    question = _question(feature, spec_lines, elements)
-    return await _write(model, feature, spec_lines, elements, conversation, question)
+    return await _write(model, feature, spec_lines, known, conversation, _question(feature, spec_lines, known))
 
 
 async def revise_contract(
     model: Model,
     feature: Feature,
     spec_lines: str,
-    elements: Mapping[str, str],
+    known: Known,
     conversation: str,
     earlier: Contract,
     problems: Sequence[str],
-) -> Contract:
+) -> Agreed:
     """Write a contract again that proved too little; otherwise as `write_contract`.
 
     Args:
         model: as there.
         feature: as there.
         spec_lines: as there.
-        elements: as there.
+        known: as there.
         conversation: another than the earlier contract's.
         earlier: the contract it takes the place of.
         problems: in words about the contract alone, never about the code: "item 4: nothing makes this fail".
     """
-    question = f"{_question(feature, spec_lines, elements)}\n\n{_again(earlier, problems)}"
-    return await _write(model, feature, spec_lines, elements, conversation, question)
+    question = f"{_question(feature, spec_lines, known)}\n\n{_again(earlier, problems)}"
+    return await _write(model, feature, spec_lines, known, conversation, question)
 
 
 async def _write(
-    model: Model, feature: Feature, spec_lines: str, elements: Mapping[str, str], conversation: str, question: str
-) -> Contract:
+    model: Model, feature: Feature, spec_lines: str, known: Known, conversation: str, question: str
+) -> Agreed:
     from langchain_core.messages import HumanMessage, SystemMessage
 
     def problems(draft: Draft) -> list[str]:
-        try:
-            return lint_contract(draft.contract(feature.id, elements), feature, spec_lines)
-        except ValidationError as exc:
-            return [error["msg"] for error in exc.errors(include_url=False)]
+        return draft_problems(draft, feature, spec_lines, known)
 
     messages: list[BaseMessage] = [SystemMessage(load_prompt("verifier")), HumanMessage(question)]
     draft, _ = await model.ask("verifier", conversation, messages, Draft, attempts=AUTHOR_ATTEMPTS, check=problems)
-    return draft.contract(feature.id, elements)
+    return agree(draft, feature, spec_lines, known)
+
+
+def draft_problems(draft: Draft, feature: Feature, spec_lines: str, known: Known) -> list[str]:
+    """Everything that keeps a draft from being agreed, as sentences for who wrote it."""
+    idle = [
+        f"the flow {name!r} is not used here; leave it out, or begin the contract with the act flow."
+        for name in draft.flows
+        if name not in known.flows.flows and not any(_does(item, name) for item in draft.items)
+    ]
+    try:
+        flows = known.flows.with_more(draft.new_flows(known))
+        return idle + lint_contract(flows.expand(draft.contract(feature.id, known)), feature, spec_lines)
+    except UnknownFlow as exc:
+        return [*idle, f"{exc}. Write it in `flows`, or use acts."]
+    except ValidationError as exc:
+        return [*idle, *(error["msg"] for error in exc.errors(include_url=False))]
+
+
+def agree(draft: Draft, feature: Feature, spec_lines: str, known: Known) -> Agreed:
+    """The contract a sound draft makes; acts that are a flow of the project become that flow.
+
+    Raises: ValidationError, UnknownFlow: the draft has problems.
+    """
+    new = draft.new_flows(known)
+    flows = known.flows.with_more(new)
+    whole = flows.expand(draft.contract(feature.id, known))
+    folded = flows.expand(flows.fold(whole, any_step=True))
+    if not lint_contract(folded, feature, spec_lines):  # else a step lost the act it needs
+        whole = folded
+    return Agreed(whole, new)
+
+
+def _does(item: Item, flow: str) -> bool:
+    return isinstance(item, Act) and item.act == "flow" and item.value == flow
 
 
 def _again(earlier: Contract, problems: Sequence[str]) -> str:
-    draft = earlier.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"version", "feature_id"})
+    left_out = {"version", "feature_id", "by", "accepted"}
+    draft = earlier.model_dump_json(by_alias=True, exclude_defaults=True, exclude=left_out)
     parts = ["An earlier contract was:", fence(draft, "the earlier contract")]
     parts += ["Write the whole contract again, without these faults:", fence("\n".join(problems), "faults")]
     return "\n\n".join(parts)
 
 
-def _question(feature: Feature, spec_lines: str, elements: Mapping[str, str]) -> str:
+def _question(feature: Feature, spec_lines: str, known: Known) -> str:
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(feature.steps, 1))
     parts = [
         "Write the contract of this feature.",
@@ -142,9 +226,12 @@ def _question(feature: Feature, spec_lines: str, elements: Mapping[str, str]) ->
     ]
     if spec_lines.strip():
         parts.append(fence(spec_lines.strip(), "the specification"))
-    if elements:
-        names = "\n".join(f"{name}: {description}" for name, description in sorted(elements.items()))
+    if known.elements:
+        names = "\n".join(f"{name}: {description}" for name, description in sorted(known.elements.items()))
         parts += ["Names the project already has; reuse those that fit:", fence(names, "element names")]
+    if known.flows.flows:
+        told = "\n\n".join(words.flow(name, flow) for name, flow in sorted(known.flows.flows.items()))
+        parts += ["Flows the project already has; begin with one where it fits:", fence(told, "flows")]
     return "\n\n".join(parts)
 
 

@@ -5,7 +5,9 @@ names described in words. A *check* is the same contract with each name bound to
 item, so what is expected cannot change after the code is known. Both are plain JSON; nothing in them is executed as
 code, in the page or outside it.
 
-A project keeps one dictionary of bound names, `checks/elements.json`; a check's own `bindings` win over it.
+A project keeps one dictionary of bound names, `checks/elements.json`; a check's own `bindings` win over it. What many
+checks begin with, such as logging in, is written once in `checks/flows.json`: in files and in what authors write it is
+one act `flow`, everywhere else the acts it stands for.
 """
 
 from __future__ import annotations
@@ -13,14 +15,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ActName = Literal[
     "navigate", "reload", "back", "forward", "click", "double_click", "right_click", "hover", "fill", "type", "press",
-    "check", "uncheck", "select", "upload", "drag", "answer_dialog", "viewport", "remember", "restart",
+    "check", "uncheck", "select", "upload", "drag", "answer_dialog", "viewport", "remember", "restart", "flow",
 ]  # fmt: skip
 
 ExpectName = Literal[
@@ -38,6 +41,7 @@ _ACTS: dict[str, tuple[str, ...]] = {
     "fill": ("target", "value"), "type": ("value",), "press": ("value",), "check": ("target",), "uncheck": ("target",),
     "select": ("target", "value"), "upload": ("target", "value"), "drag": ("target", "to"),
     "answer_dialog": ("value",), "viewport": ("value",), "remember": ("target", "value"), "restart": (),
+    "flow": ("value",),
 }  # fmt: skip
 """What each act cannot do without."""
 
@@ -134,7 +138,8 @@ class Act(_Item):
 
     `value` means: navigate: path; fill, type: text; press: key or chord such as Control+Enter; select: option's
     label; upload: text content of the file (name in `name`); answer_dialog: accept, dismiss or text to enter, for the
-    dialogs that the following acts open; viewport: WIDTHxHEIGHT; remember: the name under which `what` is kept.
+    dialogs that the following acts open; viewport: WIDTHxHEIGHT; remember: the name under which `what` is kept; flow:
+    its name, and `as` whose browser does it.
     """
 
     act: ActName
@@ -195,6 +200,10 @@ class Contract(_Frozen):
     targets: dict[str, str] = Field(default_factory=dict)
     """Name -> what it is, in words a person who sees the page understands."""
     items: tuple[Item, ...] = Field(min_length=2)
+    by: Literal["author", "person"] = "author"
+    """Who decided what it says. A person's is never written again by an author."""
+    accepted: tuple[int, ...] = ()
+    """Indexes of expectations that a person takes as they are, although nothing was seen to make them fail."""
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -225,6 +234,125 @@ class Contract(_Frozen):
     def digest(self) -> str:
         """Names this contract's content; 16 hex digits."""
         return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()[:16]
+
+
+class Flow(_Frozen):
+    """Acts that many checks begin with, in one browser: the `as` of the act that names the flow."""
+
+    description: str
+    """What it does, in words."""
+    targets: dict[str, str] = Field(default_factory=dict)
+    """As in a contract."""
+    items: tuple[Act, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        unknown = sorted({name for act in self.items for name in targets_of(act)} - set(self.targets))
+        if unknown:
+            raise ValueError(f"acts name targets that `targets` does not describe: {', '.join(unknown)}")
+        if any(act.act == "flow" or act.user for act in self.items):
+            raise ValueError("a flow consists of acts of one browser and of no other flow")
+        return self
+
+    def acts(self, step: int, user: str) -> tuple[Act, ...]:
+        """Its acts as those of one step and one user."""
+        return tuple(act.model_copy(update={"step": step, "user": user}) for act in self.items)
+
+
+class UnknownFlow(ValueError):
+    """A contract names a flow that nobody wrote."""
+
+
+class Flows(_Frozen):
+    """`checks/flows.json`: what many checks begin with, written once and kept for the whole project."""
+
+    version: Literal[1] = 1
+    flows: dict[str, Flow] = Field(default_factory=dict)
+
+    def with_more(self, more: Mapping[str, Flow]) -> Flows:
+        """These and more; a name that is there keeps its acts, because other checks stand on them."""
+        return self.model_copy(update={"flows": {**more, **self.flows}})
+
+    def expand(self, contract: Contract) -> Contract:
+        """The contract with each act `flow` replaced by what it stands for.
+
+        Raises: UnknownFlow: it names one that is not here.
+        """
+        named = [item.value or "" for item in contract.items if _is_flow(item)]
+        if not named:
+            return contract
+        if unknown := [name for name in named if name not in self.flows]:
+            raise UnknownFlow(f"there is no flow {unknown[0]!r}; there are: {', '.join(self.flows) or 'none'}")
+        targets = {k: v for name in named for k, v in self.flows[name].targets.items()} | contract.targets
+        items = tuple(part for item in contract.items for part in self._parts(item))
+        places = self._places(contract)
+        accepted = tuple(places[index] for index in contract.accepted)
+        return contract.model_copy(update={"targets": targets, "items": items, "accepted": accepted})
+
+    def fold(self, contract: Contract, *, any_step: bool = False) -> Contract:
+        """The contract in which acts that are a flow's are one act `flow`; `expand` gives it back as it was.
+
+        Args:
+            contract: whose expectations stay as they are.
+            any_step: also acts that belong to several steps; those of the last are then said to be the flow's.
+        """
+        items: list[Item] = []
+        rest = list(contract.items)
+        while rest:
+            name = self._begins(rest, any_step)
+            taken = len(self.flows[name].items) if name else 1
+            last = rest[taken - 1]
+            items.append(_flow_act(last, name) if name else last)
+            del rest[:taken]
+        used = {name for item in items for name in targets_of(item)}
+        targets = {name: what for name, what in contract.targets.items() if name in used}
+        folded = contract.model_copy(update={"targets": targets, "items": tuple(items)})
+        before = {place: index for index, place in enumerate(self._places(folded))}
+        return folded.model_copy(update={"accepted": tuple(before[index] for index in contract.accepted)})
+
+    def expand_check(self, check: Check) -> Check:
+        """A check as it is played. Raises: UnknownFlow: as `expand`."""
+        contract, places = self.expand(check.contract), self._places(check.contract)
+        proof = tuple(p.model_copy(update={"item": places[p.item]}) for p in check.proof)
+        return check.model_copy(update={"contract": contract, "proof": proof})
+
+    def fold_check(self, check: Check) -> Check:
+        """A check as it is kept."""
+        contract = self.fold(check.contract)
+        before = {place: index for index, place in enumerate(self._places(contract))}
+        proof = tuple(p.model_copy(update={"item": before[p.item]}) for p in check.proof)
+        return check.model_copy(update={"contract": contract, "proof": proof})
+
+    def _parts(self, item: Item) -> tuple[Item, ...]:
+        return self.flows[item.value or ""].acts(item.step, item.user) if _is_flow(item) else (item,)
+
+    def _places(self, contract: Contract) -> list[int]:
+        """Where each item of a contract is when it is expanded."""
+        lengths = [len(self._parts(item)) for item in contract.items]
+        return [sum(lengths[:index]) for index in range(len(lengths))]
+
+    def _begins(self, items: Sequence[Item], any_step: bool) -> str:
+        """The longest flow that these items begin with; "" for none."""
+
+        def fits(flow: Flow) -> bool:
+            taken = items[: len(flow.items)]
+            acts = flow.acts(items[0].step, items[0].user)
+            return len(taken) == len(acts) and all(map(_same, acts, taken, repeat(any_step)))
+
+        fitting = [name for name, flow in self.flows.items() if fits(flow)]
+        return max(fitting, key=lambda name: len(self.flows[name].items), default="")
+
+
+def _flow_act(last: Item, name: str) -> Act:
+    return Act.model_validate({"step": last.step, "act": "flow", "value": name, "as": last.user})
+
+
+def _is_flow(item: Item) -> bool:
+    return isinstance(item, Act) and item.act == "flow"
+
+
+def _same(act: Act, item: Item, any_step: bool) -> bool:
+    return (item.model_copy(update={"step": act.step}) if any_step else item) == act
 
 
 class ProofOfMeaning(_Frozen):

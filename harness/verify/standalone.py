@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from harness.errors import FeatureFileError
 from harness.features import Feature, FeatureList
 from harness.repo import Repo
-from harness.state_file import file_errors, parse_json, read_text
 from harness.verify.app import AppNotStarted
-from harness.verify.check import Check, Elements, Locator
+from harness.verify.check import Check, Locator
+from harness.verify.files import read_check, read_elements, read_flows
 from harness.verify.hall import Hall, open_hall
 from harness.verify.replay import Pages, Site
 
@@ -82,7 +82,7 @@ async def replay_project(
     checks = {feature.id: _check(project, feature) for feature in wanted}
     if not checks:
         return []
-    elements = _elements(project).locators()
+    elements = read_elements(project.checks_dir).locators()
     async with _site(project, settings, url, events) as (hall, site):
         if isinstance(site, AppNotStarted):
             return [Replayed(f.id, f.description, False, f"The application does not start: {site}") for f in wanted]
@@ -140,13 +140,4 @@ def _check(project: Project, feature: Feature) -> Check:
     path = project.checks_dir / f"{feature.id}.json"
     if not path.exists():
         raise FeatureFileError(f"{feature.id} has no check ({path}).", "It gets one when it is built: `harness run`.")
-    with file_errors(path, "check"):
-        return Check.model_validate(parse_json(read_text(path)))
-
-
-def _elements(project: Project) -> Elements:
-    path = project.checks_dir / "elements.json"
-    if not path.exists():
-        return Elements()
-    with file_errors(path, "list of elements"):
-        return Elements.model_validate(parse_json(read_text(path)))
+    return read_check(path, read_flows(project.checks_dir))

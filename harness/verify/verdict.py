@@ -20,8 +20,8 @@ from harness.events import Noticed, VerdictReached
 from harness.features import Proof as ProofCounts
 from harness.prompts import fence
 from harness.verify.app import AppNotStarted
-from harness.verify.author import write_contract
-from harness.verify.check import Check, Contract, Element, Elements, Locator
+from harness.verify.author import Known, write_contract
+from harness.verify.check import Check, Contract, Element, Elements, Flows, Locator
 from harness.verify.hall import Hall, candidate_of, open_hall
 from harness.verify.proof import Proof, prove
 from harness.verify.regress import RegressResult, order, regress
@@ -101,6 +101,7 @@ class Case:
     known: Mapping[str, Locator] = field(default_factory=dict)
     """Names bound in an earlier attempt."""
     spec_lines: str = ""
+    flows: Flows = field(default_factory=Flows)
 
 
 async def verify_feature(case: Case) -> Verdict:
@@ -238,9 +239,9 @@ def _meaningless(case: Case, check: Check, proof: Proof, evidence: str) -> Verdi
 async def _second_opinion(case: Case, hall: Hall, site: Site) -> str:
     """What was there already needs a second author's check to pass; returns why it does not, or ""."""
     conversation = f"{case.conversation}/second"
-    names = case.elements.descriptions()
-    contract = await write_contract(case.parts.model, case.feature, case.spec_lines, names, f"{conversation}/contract")
-    result = (await _tried(case, hall, site, contract, conversation, {})).result
+    known = Known(case.elements.descriptions(), case.flows)
+    agreed = await write_contract(case.parts.model, case.feature, case.spec_lines, known, f"{conversation}/contract")
+    result = (await _tried(case, hall, site, agreed.contract, conversation, {})).result
     if result.passed:
         return ""
     return f"The feature seems to be there already, and an independent check of it fails.\n{result.reason}"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from harness.prompts import fence
-from harness.verify.check import Act, Contract, Expectation, Item, Locator
+from harness.verify.check import Act, Contract, Expectation, Flow, Item, Locator
 from harness.verify.judge import quote
 
 PAGE_CHARACTERS = 1500
@@ -40,6 +40,12 @@ def show(contract: Contract, steps: Sequence[str] = ()) -> str:
         assumed = " (assumed)" if isinstance(item, Expectation) and item.source == "assumed" else ""
         lines.append(f"  {number}. {phrase(item, contract.targets)}{assumed}")
     return "\n".join(lines)
+
+
+def flow(name: str, flow: Flow) -> str:
+    """A flow with what it does: its name and description, then its acts."""
+    acts = (f"  {phrase(act, flow.targets)}" for act in flow.items)
+    return "\n".join([f"{name}: {flow.description}", *acts])
 
 
 def phrase(item: Item, targets: Mapping[str, str]) -> str:
@@ -108,6 +114,7 @@ def _act(item: Act, targets: Mapping[str, str]) -> str:
         "viewport": f"make the window {item.value}",
         "remember": f"remember the {_KEPT[item.what]} of {what} as {value}",
         "restart": "restart the application",
+        "flow": f"do as always: {item.value}",
     }
     return phrases[item.act]
 

@@ -9,7 +9,7 @@ from harness.events import Events
 from harness.features import Feature
 from harness.model import Model
 from harness.settings import ModelSettings
-from harness.verify.author import revise_contract, write_contract
+from harness.verify.author import Known, revise_contract, write_contract
 from harness.verify.check import Contract
 from tests.scripted import ScriptedModel, call
 
@@ -40,10 +40,10 @@ async def write(script: ScriptedModel, **more: Any) -> Contract:
     try:
         given = {
             "spec_lines": "3. People add to-dos.",
-            "elements": {"box": "the new to-do box"},
+            "known": Known({"box": "the new to-do box"}),
             "conversation": "c/F001",
         }
-        return await write_contract(model, FEATURE, **(given | more))
+        return (await write_contract(model, FEATURE, **(given | more))).contract
     finally:
         await model.aclose()
 
@@ -85,8 +85,8 @@ async def test_a_contract_that_proved_too_little_goes_back_with_its_faults():
     with ScriptedModel([call("submit", GOOD)]) as script:
         model = Model(ModelSettings(name="scripted", base_url=script.base_url), Events())
         faults = ["item 4: nothing makes this expectation fail"]
-        contract = await revise_contract(model, FEATURE, "", {}, "c/F001/2", earlier, faults)
+        revised = await revise_contract(model, FEATURE, "", Known(), "c/F001/2", earlier, faults)
         await model.aclose()
     assert "| item 4: nothing makes this expectation fail" in script.requests[0].last
     assert '"act":"press"' in script.requests[0].last
-    assert len(contract.items) == 5
+    assert len(revised.contract.items) == 5

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from harness.features import Feature
-from harness.verify.author import Draft
+from harness.verify.author import Draft, Known
 from harness.verify.check import Contract, Locator
 from harness.verify.fit import is_last_resort, locator_problems
 from harness.verify.lint import lint_contract
@@ -133,7 +133,7 @@ def test_css_and_positions_are_last_resorts_wherever_they_stand():
 def test_a_draft_forgives_nulls_idle_fields_and_spare_names():
     items = [{**GOOD[0], "target": None, "source": "quoted"}, *GOOD[1:5], {**GOOD[5], "number": None, "to": "x"}]
     draft = Draft.model_validate({"targets": TARGETS | {"spare": "x"}, "items": items})
-    made = draft.contract("F001", {"box": "the known box"})
+    made = draft.contract("F001", Known({"box": "the known box"}))
     assert made.targets == TARGETS | {"box": "the known box"}
     assert made.items == contract(GOOD).items
 

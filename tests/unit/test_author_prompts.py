@@ -6,7 +6,7 @@ from typing import get_args
 
 from harness.features import Feature
 from harness.prompts import load_prompt
-from harness.verify.author import Draft
+from harness.verify.author import Draft, Known
 from harness.verify.check import ActName, ExpectName, Locator
 from harness.verify.lint import lint_contract
 
@@ -36,7 +36,7 @@ def test_the_example_of_a_contract_is_one():
     )
     feature = Feature(id="F001", description=description[1], steps=tuple(steps))
     assert len(steps) == 3
-    assert lint_contract(draft.contract("F001", {}), feature) == []
+    assert lint_contract(draft.contract("F001", Known()), feature) == []
 
 
 def test_the_examples_of_locators_are_locators():
