@@ -65,7 +65,8 @@ class _Frozen(BaseModel):
 class Locator(_Frozen):
     """How one element is found. All conditions given must hold; it must match one visible element.
 
-    Preferred in this order: role and name, label, text, pattern, test id, `inside`, `has`, `around`; css and nth last.
+    Preferred in this order: role and name, label, text, pattern, alt, title, test id, `inside`, `has`, `around`; css
+    and nth last.
     Texts compare with blanks folded; `exact` false means contained, without regard to case.
     """
 
@@ -80,6 +81,10 @@ class Locator(_Frozen):
     pattern: str | None = None
     """Regular expression (JavaScript) searched in the visible text."""
     placeholder: str | None = None
+    alt: str | None = None
+    """Text that stands for a picture."""
+    title: str | None = None
+    """Text of the tooltip that the mouse brings up."""
     test_id: str | None = None
     """data-testid, data-test-id or data-test."""
     css: str | None = None
@@ -104,13 +109,16 @@ class Locator(_Frozen):
                 self.text,
                 self.pattern,
                 self.placeholder,
+                self.alt,
+                self.title,
                 self.test_id,
                 self.css,
                 self.around,
             )
         ):
             raise ValueError(
-                "a locator needs at least one of role, name, label, text, pattern, placeholder, test_id, css, around"
+                "a locator needs at least one of "
+                "role, name, label, text, pattern, placeholder, alt, title, test_id, css, around"
             )
         if self.pattern:
             try:

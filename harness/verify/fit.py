@@ -82,7 +82,16 @@ def _speaks_of(literal: str, locator: Locator, visible: Sequence[Element]) -> bo
 
 def _texts(part: Locator) -> list[str]:
     pattern = re.sub(r"\\(.)", r"\1", part.pattern or "")
-    return [part.text or "", part.name or "", part.label or "", part.placeholder or "", part.css or "", pattern]
+    return [
+        part.text or "",
+        part.name or "",
+        part.label or "",
+        part.placeholder or "",
+        part.alt or "",
+        part.title or "",
+        part.css or "",
+        pattern,
+    ]
 
 
 def _list(elements: Sequence[Element]) -> str:

@@ -137,6 +137,7 @@ PAGE = """
   <li data-testid=row hidden><span class=n>Ghost</span> <button>Delete</button></li>
  </ul>
  <div id=card1><p>Apple</p><p>3 kg</p></div><div id=card2><p>Pear</p><p>3 kg</p></div>
+ <div title=Drinks><img alt="A cup of tea"></div>
  <p id=count><strong>2</strong> items left</p>
 </main>"""
 
@@ -150,6 +151,9 @@ PAGE = """
         (L(label="Find goods"), ['<input id="q" placeholder="Type here">']),
         (L(label="find", exact=False), ['<input id="q" placeholder="Type here">']),
         (L(placeholder="Type here"), ['<input id="q" placeholder="Type here">']),
+        (L(alt="A cup of tea"), ["<img alt=\"A cup of tea\">"]),
+        (L(alt="cup", exact=False, inside=L(title="Drinks")), ["<img alt=\"A cup of tea\">"]),
+        (L(title="Drinks"), ["<div title=\"Drinks\">"]),
         (L(role="form", name="Search"), ['<form aria-label="Search">']),
         (L(name="Search"), ['<form aria-label="Search">']),
         (L(text="Milk"), ['<span class="n">']),
@@ -165,7 +169,7 @@ PAGE = """
         (L(around=(L(text="Milk"), L(text="Bread"))), ["<ul>"]),
         (L(text="3 kg", inside=L(around=(L(text="Apple"), L(text="3 kg")))), ["<p>"]),
         (L(css="main > p"), ['<p id="count">']),
-        (L(role="img"), []),
+        (L(role="meter"), []),
     ],
 )  # fmt: skip
 async def test_a_locator_means_what_its_words_say(shown: Shown, locator: L, found: list[str]):

@@ -54,6 +54,9 @@ const makeSearch = () => {
     if (loc.placeholder) {
       tests.push((el) => el.hasAttribute("placeholder") && sameText(fold(el.getAttribute("placeholder")), loc.placeholder, exact));
     }
+    for (const name of ["alt", "title"]) {
+      if (loc[name]) tests.push((el) => el.hasAttribute(name) && sameText(fold(el.getAttribute(name)), loc[name], exact));
+    }
     if (loc.label) tests.push((el) => isLabelable(el) && bothWays(() => labelNames(el).join("\n"))
       .some((names) => names.split("\n").some((name) => sameText(name, loc.label, exact))));
     if (loc.inside) {
@@ -90,7 +93,8 @@ const makeSearch = () => {
   const search = (loc) => {
     let found = loc.css ? cssEverywhere(loc.css, everyone()) : everyone();
     for (const test of filters(loc)) found = found.filter(test);
-    const isTyped = loc.role || loc.label || loc.placeholder || loc.test_id || loc.css || loc.name;
+    const isTyped = loc.role || loc.label || loc.placeholder || loc.alt || loc.title || loc.test_id || loc.css ||
+      loc.name;
     if (loc.around?.length || ((loc.text || loc.pattern) && !isTyped)) found = smallest(found);
     if (loc.nth === undefined || loc.nth === null) return found;
     const seen = found.filter((el) => !whyNot(el));
@@ -124,6 +128,7 @@ const checkedOf = (el) => {
 };
 
 const valueOf = (el) => {
+  if (el.localName === "input" && el.type === "file") return [...el.files].map((file) => file.name).join(", ");
   if (el.localName === "select") return [...el.selectedOptions].map((option) => fold(option.text)).join(", ");
   if (el.localName === "progress" || el.localName === "meter") return String(el.value);
   const control = controlOf(el, EDITABLE);

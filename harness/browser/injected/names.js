@@ -37,7 +37,7 @@ const TAG_ROLES = {
   progress: "progressbar", meter: "meter", output: "status", fieldset: "group", p: "paragraph",
   strong: "strong", em: "emphasis", code: "code", blockquote: "blockquote", time: "time", mark: "mark",
   del: "deletion", s: "deletion", ins: "insertion", search: "search", dt: "term", dd: "definition",
-  address: "group", sub: "subscript", sup: "superscript", hgroup: "group", optgroup: "group",
+  abbr: "Abbr", dfn: "term", address: "group", sub: "subscript", sup: "superscript", hgroup: "group", optgroup: "group",
   option: "option", textarea: "textbox", form: "form", iframe: "Iframe", label: "LabelText",
   legend: "Legend", summary: "DisclosureTriangle", canvas: "Canvas", video: "Video", audio: "Audio",
   figcaption: "Figcaption", dl: "DescriptionList", math: "math",
@@ -47,6 +47,14 @@ const SECTIONING = new Set(["article", "aside", "main", "nav", "section"]);
 const ALIASES = { img: "image", presentation: "none", directory: "list" };
 
 const sameRole = (role) => ALIASES[role] || role;
+
+const ARIA_ROLES = new Set(("alert alertdialog application article banner blockquote button caption cell checkbox code " +
+  "columnheader combobox comment complementary contentinfo definition deletion dialog directory document emphasis feed " +
+  "figure form generic grid gridcell group heading image img insertion link list listbox listitem log main mark marquee " +
+  "math menu menubar menuitem menuitemcheckbox menuitemradio meter navigation none note option paragraph presentation " +
+  "progressbar radio radiogroup region row rowgroup rowheader scrollbar search searchbox sectionfooter sectionheader " +
+  "separator slider spinbutton status strong subscript suggestion superscript switch tab table tablist tabpanel term " +
+  "textbox time timer toolbar tooltip tree treegrid treeitem").split(" "));
 
 const isInSection = (el) => {
   for (let up = parentOf(el); up; up = parentOf(up)) if (SECTIONING.has(up.localName)) return true;
@@ -77,7 +85,7 @@ const nativeRole = (el) => {
   if (tag === "footer") return isInSection(el) ? "sectionfooter" : "contentinfo";
   if (tag === "aside") return isInSection(el) && !authorName(el) ? "generic" : "complementary";
   if (tag === "section") return authorName(el) ? "region" : "generic";
-  if (tag === "svg") return el.querySelector("*") ? "image" : "";
+  if (tag === "svg") return authorName(el) || el.querySelector(":scope > :not(text)") ? "image" : "SvgRoot";
   return TAG_ROLES[tag] || "generic";
 };
 
@@ -90,9 +98,10 @@ const isUnowned = (el) => {
 };
 
 const roleOf = (el) => {
-  const named = (el.getAttribute("role") || "").trim().split(/\s+/)[0].toLowerCase();
+  const named = (el.getAttribute("role") || "").toLowerCase().split(/\s+/).find((each) => ARIA_ROLES.has(each));
   if (named && !(sameRole(named) === "none" && el.tabIndex >= 0)) return sameRole(named);
-  return isUnowned(el) ? "none" : nativeRole(el);
+  if (!isUnowned(el)) return nativeRole(el);
+  return ["td", "th"].includes(el.localName) ? "generic" : "none";
 };
 
 const FROM_CONTENT = new Set([
@@ -114,14 +123,19 @@ const isUnrendered = (el) => {
   return style.display === "none" || style.visibility !== "visible" || el.getAttribute("aria-hidden") === "true";
 };
 
-// Chromium counts text that css adds (icons, markers) into names; a person who reads the page may not.
-let withPseudo = true;
+// Chromium counts what css does to text (icons and markers it adds, capitals) into names; who wrote the text did not.
+let withCss = true;
 const pseudoText = (el, which) => {
-  if (!withPseudo) return "";
-  const content = getComputedStyle(el, which).content;
-  const quoted = /^"((?:[^"\\]|\\.)*)"/.exec(content);
-  return quoted ? quoted[1].replace(/\\(.)/g, "$1") : "";
+  if (!withCss) return "";
+  const quoted = /^"((?:[^"\\]|\\.)*)"(?: \/ "((?:[^"\\]|\\.)*)")?/.exec(getComputedStyle(el, which).content);
+  return quoted ? (quoted[2] ?? quoted[1]).replace(/\\(.)/g, "$1") : "";
 };
+
+const CAPITALS = {
+  uppercase: (text) => text.toUpperCase(), lowercase: (text) => text.toLowerCase(),
+  capitalize: (text) => text.replace(/(?<![\p{L}\p{N}'’])\p{L}/gu, (letter) => letter.toUpperCase()),
+};
+const asRendered = (text, style) => (withCss && CAPITALS[style.textTransform]?.(text)) || text;
 
 const embeddedValue = (el) => {
   if (el.localName === "textarea" || (el.localName === "input" && ["textbox", "searchbox", "spinbutton", "slider"]
@@ -132,9 +146,8 @@ const embeddedValue = (el) => {
 
 const ownName = (el) => {
   const tag = el.localName;
-  if (tag === "img" || tag === "area" || (tag === "input" && el.type === "image")) {
-    if (fold(el.getAttribute("alt"))) return fold(el.getAttribute("alt"));
-  }
+  if (["img", "area"].includes(tag) && el.hasAttribute("alt")) return fold(el.getAttribute("alt"));
+  if (tag === "input" && el.type === "image" && fold(el.getAttribute("alt"))) return fold(el.getAttribute("alt"));
   if (tag === "svg") {
     const title = [...el.children].find((child) => child.localName === "title");
     return title ? fold(title.textContent) : "";
@@ -153,14 +166,14 @@ const nameFrom = (el, isReferenced = false, seen = new Set()) => {
   const value = embeddedValue(el);
   if (value !== null) return value;
   if (el.localName === "input") return inputName(el);
-  const style = isReferenced ? null : getComputedStyle(el);
+  const isHiddenToo = isReferenced && (isUnrendered(el) || !el.checkVisibility()); // what is hidden and pointed at counts with all it holds
+  const style = getComputedStyle(el);
   return pseudoText(el, "::before") + childNodesOf(el).map((child) => {
-    if (child.nodeType === Node.TEXT_NODE) return child.data;
+    if (child.nodeType === Node.TEXT_NODE) return asRendered(child.data, style);
     if (child.nodeType !== Node.ELEMENT_NODE || ["script", "style"].includes(child.localName)) return "";
-    const shown = getComputedStyle(child);
-    if (isUnrendered(child) && !(isReferenced && isUnrendered(el))) return "";
-    const text = nameFrom(child, false, seen) || (child.localName === "br" ? " " : "");
-    return shown.display.startsWith("inline") || shown.display === "contents" ? text : ` ${text} `;
+    if (isUnrendered(child) && !isHiddenToo) return "";
+    const text = nameFrom(child, isHiddenToo, seen) || (child.localName === "br" ? " " : "");
+    return ["inline", "contents"].includes(getComputedStyle(child).display) ? text : ` ${text} `;
   }).join("") + pseudoText(el, "::after");
 };
 
@@ -171,10 +184,7 @@ const inputName = (el) => {
   return el.type === "button" ? el.value : "";
 };
 
-const labelsOf = (el) => {
-  const labels = [...(el.labels || [])];
-  return labels.length ? labels : [];
-};
+const labelsOf = (el) => [...(el.labels || [])].filter((label) => !isUnrendered(label));
 
 const labelText = (el) => fold(labelsOf(el).map((label) => {
   const seen = new Set([el]);
@@ -186,14 +196,11 @@ const firstChild = (el, tag) => [...el.children].find((child) => child.localName
 const nativeName = (el, role) => {
   const tag = el.localName;
   if (tag === "input" && ["submit", "reset", "button", "image"].includes(el.type)) return labelText(el) || inputName(el);
-  if (tag === "input" && el.type === "file") {
-    const files = [...el.files].map((file) => file.name).join(", ") || "No file chosen";
-    return fold(`${labelText(el) || "Choose File"}: ${files}`);
-  }
+  if (tag === "input" && el.type === "file") return labelText(el) || "Choose File";
   if (labelsOf(el).length) return labelText(el);
   const own = ownName(el);
-  if (own) return own;
-  const captions = { table: "caption", fieldset: "legend", figure: "figcaption" };
+  if (own !== null) return own;
+  const captions = { table: "caption", fieldset: "legend" };
   const caption = captions[tag] && firstChild(el, captions[tag]);
   if (caption) return fold(nameFrom(caption, true));
   if (tag === "optgroup") return fold(el.label);
@@ -204,12 +211,12 @@ const nativeName = (el, role) => {
 // Every way to say the name: as Chromium does, and without what css adds.
 const bothWays = (name) => {
   const one = name();
-  withPseudo = false;
+  withCss = false;
   try {
     const plain = name();
     return plain === one ? [one] : [one, plain];
   } finally {
-    withPseudo = true;
+    withCss = true;
   }
 };
 
@@ -221,12 +228,12 @@ const nameOf = (el) => {
   if (label) return label;
   const role = roleOf(el);
   const native = nativeName(el, role);
-  if (native) return native;
+  if (native || (native === "" && el.localName === "img")) return native; // an empty alt: it is told to have no name
   const rowName = role === "row" && inGrid(el);
   if ((FROM_CONTENT.has(role) || rowName) && embeddedValue(el) === null && el.localName !== "input") {
     const content = fold(nameFrom(el, true));
     if (content) return content;
   }
   if (role === "generic" || role === "none") return "";
-  return fold(el.getAttribute("title")) || fold(el.getAttribute("placeholder") ?? el.getAttribute("aria-placeholder"));
+  return fold(el.getAttribute("title")) || fold(el.localName === "table" ? el.summary : "") || fold(el.getAttribute("placeholder") ?? el.getAttribute("aria-placeholder"));
 };

@@ -2,7 +2,7 @@
 
 const SHOWN_ROLE = { LabelText: "label", Legend: "legend", DisclosureTriangle: "summary", Figcaption: "figcaption",
   DescriptionList: "dl", Iframe: "iframe", Canvas: "canvas", Video: "video", Audio: "audio", ColorWell: "color picker",
-  Date: "date picker", InputTime: "time picker", DateTime: "date-time picker", "": "generic" };
+  Date: "date picker", InputTime: "time picker", DateTime: "date-time picker", SvgRoot: "generic", Abbr: "generic", "": "generic" };
 
 const isLeaf = (el) => ["select", "textarea", "svg", "iframe", "canvas", "video", "audio"].includes(el.localName);
 
