@@ -148,7 +148,7 @@ class _Run:
     async def _replay(self, site: Site, feature_id: str) -> ReplayResult:
         steps = self._steps.get(feature_id, ())
         return await self._replayer.replay(
-            self._checks[feature_id], self._elements, site, purpose="regress", steps=steps
+            self._checks[feature_id], self._elements, site, purpose="regress", steps=steps, pictures=False
         )
 
     async def _settle(self, site: Site, feature_id: str) -> RegressResult:

@@ -8,8 +8,9 @@ The first of these that does not hold is the reason, in words the coder can act 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from harness.verify.author import write_contract
 from harness.verify.binding import bind, rebind
 from harness.verify.check import Check, Contract, Element, Elements, Expectation, Locator
 from harness.verify.hall import Hall, candidate_of, open_hall
-from harness.verify.proof import Proof, prove
+from harness.verify.proof import Proof, Red, find_red, prove
 from harness.verify.regress import RegressResult, order, regress
 from harness.verify.replay import ReplayResult, Site
 from harness.verify.words import phrase
@@ -174,10 +175,13 @@ async def prove_start(parts: Parts, tree: Worktree) -> str:
 
 async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
     """Bind, replay twice, show that it means something."""
-    check, result = await _bound_and_replayed(case, hall, site, case.contract, case.conversation, case.known)
-    if not result.passed:
-        return _no(case, result.reason, check=check, evidence=result.evidence)
-    proof = await _meaning(case, hall, site, check)
+    async with _Before.open(case, hall) as before:
+        check, result = await _bound_and_replayed(
+            case, hall, site, case.contract, case.conversation, case.known, before.look
+        )
+        if not result.passed:
+            return _no(case, result.reason, check=check, evidence=result.evidence)
+        proof = await prove(hall.replayer, check, case.elements.locators(), await before.red(), site)
     if proof.failed:
         reason = f"It passed twice, then not again.\n{proof.failed.reason}"
         return _no(case, reason, check=check, evidence=result.evidence)
@@ -197,15 +201,27 @@ async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
 
 
 async def _bound_and_replayed(
-    case: Case, hall: Hall, site: Site, contract: Contract, conversation: str, known: Mapping[str, Locator]
+    case: Case,
+    hall: Hall,
+    site: Site,
+    contract: Contract,
+    conversation: str,
+    known: Mapping[str, Locator],
+    on_bound: Callable[[Check], None] | None = None,
 ) -> tuple[Check, ReplayResult]:
     """Bind what is not bound and replay twice. Before the application is doubted, the locator is, once."""
     model, feature, steps = case.parts.model, case.feature, case.feature.steps
     elements = {**case.elements.locators(), **known}
+
+    async def replayed(check: Check) -> ReplayResult:
+        if on_bound:
+            on_bound(check)
+        return await hall.replayer.replay_twice(check, elements, site, purpose="prove", steps=steps)
+
     binding = await bind(model, contract, feature, hall.replayer.player(site), elements, conversation)
     bound = {**{n: known[n] for n in contract.targets if n in known}, **binding.bindings}
     check = Check(contract=contract, bindings=bound)
-    result = await hall.replayer.replay_twice(check, elements, site, purpose="prove", steps=steps)
+    result = await replayed(check)
     doubts = _doubts(contract, result)
     if doubts:
         again = {**elements, **bound}
@@ -214,8 +230,56 @@ async def _bound_and_replayed(
         rebound = {**bound, **other.bindings}
         if rebound != bound:
             check = Check(contract=contract, bindings=rebound)
-            result = await hall.replayer.replay_twice(check, elements, site, purpose="prove", steps=steps)
+            result = await replayed(check)
     return check, result
+
+
+class _Before:
+    """The application before the feature: it starts and is looked at while the new one is, since both mostly wait."""
+
+    def __init__(self, case: Case, hall: Hall) -> None:
+        self._case, self._hall = case, hall
+        self._stack = AsyncExitStack()
+        self._site = asyncio.create_task(self._start())
+        self._red: asyncio.Task[Red] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, case: Case, hall: Hall) -> AsyncIterator[_Before]:
+        """Start it; on leaving nothing of it runs any more."""
+        before = cls(case, hall)
+        try:
+            yield before
+        finally:
+            tasks = [task for task in (before._site, before._red) if task]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await before._stack.aclose()
+
+    async def _start(self) -> Site | None:
+        parts = self._case.parts
+        place = parts.project.worktrees_dir / f"{parts.thread_id}.baseline"
+        tree = await parts.repo.checkout_at(self._case.base_sha, place)
+        try:
+            return await self._stack.enter_async_context(self._hall.site(tree.directory, "baseline"))
+        except AppNotStarted:
+            parts.events.emit(Noticed(text="The baseline does not start, so no expectation can be red."))
+            return None
+
+    def look(self, check: Check) -> None:
+        """Begin to play a check there; only the last one counts."""
+        self._red = asyncio.create_task(self._play(check, self._red))
+
+    async def _play(self, check: Check, earlier: asyncio.Task[Red] | None) -> Red:
+        if earlier:
+            await earlier  # one check at a time
+        return await find_red(self._hall.replayer, check, self._case.elements.locators(), await self._site)
+
+    async def red(self) -> Red:
+        """What the check saw there. Raises: BrowserError, ShellError: a fault of ours."""
+        assert self._red is not None  # `look` comes first
+        return await self._red
 
 
 def _doubts(contract: Contract, result: ReplayResult) -> dict[str, str]:
@@ -225,20 +289,6 @@ def _doubts(contract: Contract, result: ReplayResult) -> dict[str, str]:
     if isinstance(item, Expectation) and item.expect == "hidden" and item.target:
         return {item.target: "it matched something where this should not be on the page"}
     return {}
-
-
-async def _meaning(case: Case, hall: Hall, site: Site, check: Check) -> Proof:
-    """Red on the baseline, perturbed on the new tree."""
-    parts = case.parts
-    baseline = await parts.repo.checkout_at(case.base_sha, parts.project.worktrees_dir / f"{parts.thread_id}.baseline")
-    elements = case.elements.locators()
-    async with AsyncExitStack() as stack:
-        try:
-            old = await stack.enter_async_context(hall.site(baseline.directory, "baseline"))
-        except AppNotStarted:
-            parts.events.emit(Noticed(text="The baseline does not start, so no expectation can be red."))
-            old = None
-        return await prove(hall.replayer, check, elements, old, site)
 
 
 def _meaningless(case: Case, check: Check, proof: Proof, evidence: str) -> Verdict:
