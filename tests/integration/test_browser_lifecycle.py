@@ -102,6 +102,17 @@ async def test_reset_leaves_nothing_of_any_storage(shown: Shown):
     assert (facts.console, facts.dialogs, facts.failed_requests) == ((), (), ())
 
 
+async def test_reset_empties_every_origin_that_was_visited(shown: Shown):
+    page = await shown.show(STORE)
+    by_name = shown._site.url.replace("127.0.0.1", "localhost")
+    for address in (by_name, shown._site.url):
+        await page.act("navigate", value=f"{address}/")
+        await page.act("click", L(role="button"))
+    await shown.show(STORE)
+    await page.act("navigate", value=f"{by_name}/")
+    assert (await shown.text()).startswith("|undefined|undefined||")
+
+
 async def test_without_reset_storage_stays(shown: Shown):
     page = await shown.show(STORE)
     await page.act("click", L(role="button"))
