@@ -91,8 +91,11 @@ async def regress(
 
 
 def worker_count(wanted: int, checks: int) -> int:
-    """Pages replaying at once: as set, or one more than cores; never more than checks."""
-    return max(1, min(wanted or (os.cpu_count() or 1) + 1, checks))
+    """Pages replaying at once: as set, or one more than cores; each with two checks at least.
+
+    A further instance and page take about as long to open as a check to play.
+    """
+    return max(1, min(wanted or (os.cpu_count() or 1) + 1, checks // 2))
 
 
 async def _together(*workers: Coroutine[Any, Any, None]) -> None:
