@@ -90,7 +90,7 @@ async def _sandbox(settings: Settings) -> list[Finding]:
 
 
 async def _chromium(settings: Settings) -> list[Finding]:
-    from harness.browser.browser import find_chromium
+    from harness.browser.browser import check_version, find_chromium
     from harness.browser.chromium import Chromium, StartFailed
 
     executable = find_chromium(settings.verify.chromium)
@@ -100,6 +100,7 @@ async def _chromium(settings: Settings) -> list[Finding]:
         remedy = "Run it by hand to see why, or set verify.chromium to another one."
         return [Finding("chromium", "fail", f"{executable} does not start: {exc}", remedy)]
     await chromium.stop()
+    check_version(chromium.version, executable)
     return [Finding("chromium", "ok", f"{chromium.version} starts ({executable})")]
 
 

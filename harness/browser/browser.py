@@ -7,7 +7,9 @@ under way and is started again by the next `new_page`.
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import re
 import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["ActFailed", "Browser", "Page", "find_chromium"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+OLDEST_CHROMIUM = 120
+"""Major version below which what the pages are asked is not understood; 156 is the one all was measured with."""
 CALL_SECONDS = 30.0
 """Longer than any limit inside the worker: when this one strikes, the worker itself hangs."""
 
@@ -43,6 +47,24 @@ def find_chromium(configured: str = "") -> str:
     raise SetupError("No Chromium was found.", "Run `./init.sh setup`, or install the package `chromium`.")
 
 
+def check_version(product: str, executable: str) -> None:
+    """Refuse a browser that would be asked what it does not understand.
+
+    Args:
+        product: as the browser names itself: "HeadlessChrome/156.0.8078.79".
+        executable: for the message.
+
+    Raises: SetupError: it is too old, or none we know; the person installs another.
+    """
+    known = re.fullmatch(r"(?:Headless)?Chrom(?:e|ium)/(\d+)\..*", product)
+    if known and int(known[1]) >= OLDEST_CHROMIUM:
+        return
+    raise SetupError(
+        f"{executable} is {product[:60]!r}; Chromium {OLDEST_CHROMIUM} or newer is needed.",
+        "Install a newer `chromium`, or set verify.chromium to another one.",
+    )
+
+
 class Browser:
     """One Chromium in one room."""
 
@@ -50,6 +72,7 @@ class Browser:
         self._room = room
         self._executable = executable
         self._wire: Wire | None = None
+        self._opening = asyncio.Lock()
         self._last_page = 0
         self.version = ""
 
@@ -58,16 +81,16 @@ class Browser:
         """Start Chromium in the room.
 
         Raises:
-            SetupError: there is no Chromium.
+            SetupError: there is no Chromium, or one too old to be used.
             BrowserError: it does not start.
         """
         browser = cls(room, find_chromium(settings.chromium))
-        await browser._running()
+        await browser.running()
         return browser
 
     async def new_page(self, *, width: int = 1280, height: int = 800) -> Page:
         """Open a page in a fresh browser context, in a fresh browser when the old one has ended."""
-        wire = await self._running()
+        wire = await self.running()
         self._last_page += 1
         page = Page(wire, self._last_page)
         await page.ask("new_page", width=width, height=height)
@@ -79,12 +102,19 @@ class Browser:
             await self._wire.close()
             self._wire = None
 
-    async def _running(self) -> Wire:
-        if self._wire and self._wire.is_alive:
+    async def running(self) -> Wire:
+        """Its connection; it is started when it does not run. Raises: as `start`."""
+        async with self._opening:
+            if self._wire and self._wire.is_alive:
+                return self._wire
+            await self.close()
+            self._wire, self.version = await Wire.open(self._room, self._executable)
+            try:
+                check_version(self.version, self._executable)
+            except SetupError:
+                await self.close()
+                raise
             return self._wire
-        await self.close()
-        self._wire, self.version = await Wire.open(self._room, self._executable)
-        return self._wire
 
 
 class Page:

@@ -83,24 +83,37 @@ class TabPage:
         self._undo.clear()
 
     async def _clean(self, base_url: str) -> None:
-        send, origins = self.target.send, sorted(self.watch.origins)
+        send = self.target.send
         self.watch.answer = "accept"
         self.watch.allowed = ""  # the blank documents of former addresses too
-        await self.freeze(None)
-        await self._go("about:blank", 2.0)
+        await self._thaw()
+        await self._leave()
         types = "cookies,local_storage,indexeddb,websql,service_workers,cache_storage,file_systems,shader_cache"
         await asyncio.gather(
             send("Network.clearBrowserCookies"),
             send("Network.clearBrowserCache"),
-            *(send("Storage.clearDataForOrigin", {"origin": each, "storageTypes": types}) for each in origins),
+            *(
+                send("Storage.clearDataForOrigin", {"origin": each, "storageTypes": types})
+                for each in self.watch.origins
+            ),
+            send("Page.resetNavigationHistory"),
+            self.set_viewport(*self.size),
         )
-        for origin in origins:  # sessionStorage can be cleared from a document of its origin only
+
+    async def _leave(self) -> None:
+        """Empty sessionStorage, which only a document of its origin can do, and show nothing.
+
+        A navigation costs more than all the rest of a check's clean start, so the document that is there is used; its
+        scripts are off from then on, so that its last words store nothing.
+        """
+        send = self.target.send
+        await send("Emulation.setScriptExecutionDisabled", {"value": True})
+        wiped = {await self.world.settled_call("wipe")}
+        for origin in sorted(self.watch.origins - wiped):
             await self._go(f"{origin}{BLANK_PATH}", 2.0)
             await self.world.settled_call("wipe")
-        if origins:
-            await self._go("about:blank", 2.0)
-        await send("Page.resetNavigationHistory")
-        await self.set_viewport(*self.size)
+        await self._go("about:blank", 2.0)
+        await send("Emulation.setScriptExecutionDisabled", {"value": False})
 
     async def navigate(self, url: str, wait_seconds: float) -> None:
         """Open an address of the application and wait until it is ready.
@@ -231,14 +244,18 @@ class TabPage:
 
     async def freeze(self, mode: str | None) -> None:
         """Take handlers, DOM changes or stored data away from now on, in following documents too (not `dom`)."""
-        if self._frozen_script:
-            await self.target.send("Page.removeScriptToEvaluateOnNewDocument", {"identifier": self._frozen_script})
-        self._frozen_script = self._kept_cookies = None
+        await self._thaw()
         await self.world.settled_call("freeze", mode)
         if mode == "handlers":
             await self._in_new_documents("harness.freeze('handlers')")
         elif mode == "storage":
             await self._keep_storage()
+
+    async def _thaw(self) -> None:
+        """Following documents are as they are."""
+        if self._frozen_script:
+            await self.target.send("Page.removeScriptToEvaluateOnNewDocument", {"identifier": self._frozen_script})
+        self._frozen_script = self._kept_cookies = None
 
     async def _keep_storage(self) -> None:
         import json

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, RecallError
@@ -33,6 +34,10 @@ class _Loaded:
     model_id: str
     dim: int
     model: Any
+
+
+_LOADING = Lock()
+_LOADED: dict[str, _Loaded] = {}
 
 
 class Embedder:
@@ -105,6 +110,14 @@ def _encode(loaded: _Loaded, texts: list[str]) -> NDArray[np.float32]:
 
 
 def _load(name: str) -> _Loaded:
+    """Load a model once in a process: one command may open memory twice, and loading takes seconds."""
+    with _LOADING:
+        if name not in _LOADED:
+            _LOADED[name] = _load_anew(name)
+        return _LOADED[name]
+
+
+def _load_anew(name: str) -> _Loaded:
     # Set before the libraries are imported: the tokenizer's own threads dislike the processes we start.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:

@@ -90,8 +90,10 @@ class Meaning:
             self._say(f"{exc.what} Recall ranks the records' own vectors instead. {exc.remedy}".strip(), "warning")
 
     async def close(self) -> None:
-        """Let what is under way end, then let go of the index."""
+        """Let what is under way end, then let go of the index; a model that still loads is not waited for."""
         self._closing = True
+        if self._starting and not self.embedder.ready:
+            self._starting.cancel()
         for task in (self._starting, self._following):
             if task:
                 await asyncio.wait({task})

@@ -145,8 +145,7 @@ class _Walk:
         index, item = group[0]
         if isinstance(item, Act):
             return await self._act(index, item)
-        await self._expect([(i, e) for i, e in group if isinstance(e, Expectation)])
-        return True
+        return await self._expect([(i, e) for i, e in group if isinstance(e, Expectation)])
 
     # --- moments ---
 
@@ -166,11 +165,14 @@ class _Walk:
         await self._bind(act.user, when, {name: reason for name, locator in before.items() if locator})
         return any(self.resolve(name) != locator for name, locator in before.items())
 
-    async def _expect(self, group: Sequence[tuple[int, Expectation]]) -> None:
+    async def _expect(self, group: Sequence[tuple[int, Expectation]]) -> bool:
+        """Bind what is seen here; what is not on the page here fails the check, so there is no going on without it."""
         user, when = group[0][1].user, f"at item {group[0][0] + 1}"
         needed = dict.fromkeys(e.target for _, e in group if e.target and not e.says_absent)
         unbound = {name: self.doubts.get(name, "") for name in needed if not self.resolve(name)}
         await self._bind(user, when, unbound)
+        if not all(self.resolve(name) for name in needed):
+            return False
         ready = [(i, e) for i, e in group if not e.target or self.resolve(e.target)]
         if ready:
             await self.player.expect(ready, self.contract, self.resolve)  # only to wait: what it says is not looked at
@@ -178,6 +180,7 @@ class _Walk:
         bound = {name: locator for name in needed if name not in unbound and (locator := self.resolve(name))}
         wrong = await self._wrong(page, {name: loc for name, loc in bound.items() if name not in self._questioned})
         await self._bind(user, when, wrong, waited=True)
+        return True
 
     # --- asking ---
 

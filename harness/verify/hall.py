@@ -5,6 +5,7 @@ Never the room of a session, so nothing a coder left running can answer in the a
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -90,7 +91,7 @@ async def open_hall(
 
     Raises: SetupError, ShellError, BrowserError: a fault of ours, no verdict.
     """
-    from harness.browser.browser import Browser
+    from harness.browser.browser import Browser, find_chromium
 
     scratch = project.state_dir / "scratch" / f"hall-{name}"
     policy = Policy(
@@ -104,11 +105,13 @@ async def open_hall(
     project.rooms_dir.mkdir(parents=True, exist_ok=True)
     try:
         async with Room.open(policy, settings.sandbox, project.rooms_dir / f"hall-{name}.jsonl") as room:
-            browser = await Browser.start(room, settings.verify)
+            browser = Browser(room, find_chromium(settings.verify.chromium))
+            starting = asyncio.create_task(browser.running())  # while the application starts
             try:
                 replayer = Replayer(settings.verify, events, project.evidence_dir)
                 yield Hall(room, browser, replayer, settings, scratch, project.state_dir / "prepared")
             finally:
+                await asyncio.gather(starting, return_exceptions=True)  # what went wrong, the first page has told
                 await browser.close()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

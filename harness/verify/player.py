@@ -98,6 +98,8 @@ class Player:
     settings: VerifySettings
     wait_seconds: float | None = None
     """How long conditions are waited for; None: as the settings say."""
+    hold_seconds: float | None = None
+    """How long what holds must go on holding; None: as the settings say."""
     decide: Decide = judge
     memory: dict[str, Kept] = field(default_factory=dict)
     _dialogs: dict[str, int] = field(default_factory=dict)
@@ -212,6 +214,10 @@ class Player:
     def _wait(self) -> float:
         return self.settings.wait_seconds if self.wait_seconds is None else self.wait_seconds
 
+    @property
+    def _hold(self) -> float:
+        return self.settings.hold_seconds if self.hold_seconds is None else self.hold_seconds
+
     # --- expectations ---
 
     async def expect(
@@ -245,7 +251,7 @@ class Player:
                     return looks
             elif held_since is None:
                 held_since = now
-            left = POLL_SECONDS if held_since is None else self.settings.hold_seconds - (now - held_since)
+            left = POLL_SECONDS if held_since is None else self._hold - (now - held_since)
             if left <= 0:
                 return looks
             await asyncio.sleep(min(left, POLL_SECONDS))

@@ -51,45 +51,56 @@ class Proof:
         return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)} | {"unproved": len(self.unproved)}
 
 
-async def prove(
-    replayer: Replayer, check: Check, elements: Mapping[str, Locator], baseline: Site | None, new: Site
-) -> Proof:
+@dataclass(frozen=True)
+class Red:
+    """What a check saw on the tree before the feature."""
+
+    failed: frozenset[int] = frozenset()
+    """Indexes of expectations that were judged there and failed."""
+    present_already: bool = False
+    """All acts worked and everything held."""
+
+
+async def prove(replayer: Replayer, check: Check, elements: Mapping[str, Locator], red: Red, new: Site) -> Proof:
     """Show for each expectation that it can fail.
 
     Args:
         replayer: what all replays share.
         check: bound to the new tree, where it passes.
         elements: the project's names.
-        baseline: the tree before the feature; None: it does not start, so nothing is red.
+        red: what was seen on the tree before the feature.
         new: the tree with the feature.
 
     Raises: BrowserError, ShellError: a fault of ours.
     """
-    red, present_already = await find_red(replayer, check, elements, baseline)
-    proved = {index: ProofOfMeaning(item=index, kind="red") for index in red}
+    proved = {index: ProofOfMeaning(item=index, kind="red") for index in red.failed}
     trial = _Trial(replayer, check, elements, new, proved)
     failed = await trial.disturb_all() or await trial.freeze_all()
     items = tuple(proved[index] for index in sorted(proved))
-    return Proof(items, tuple(trial.open()), present_already, failed)
+    return Proof(items, tuple(trial.open()), red.present_already, failed)
 
 
-async def find_red(
-    replayer: Replayer, check: Check, elements: Mapping[str, Locator], baseline: Site | None
-) -> tuple[set[int], bool]:
+async def find_red(replayer: Replayer, check: Check, elements: Mapping[str, Locator], baseline: Site | None) -> Red:
     """Play on the old tree, past expectations that fail.
 
-    Returns: indexes of expectations that were judged there and failed, and whether everything held.
+    Args:
+        replayer: what all replays share.
+        check: bound to the new tree.
+        elements: the project's names.
+        baseline: the tree before the feature; None: it does not start, so nothing is red.
+
+    Raises: BrowserError, ShellError: a fault of ours.
     """
     if baseline is None:
-        return set(), False
-    player = replayer.player(baseline, min(RED_SECONDS, replayer.settings.wait_seconds))
+        return Red()
+    player = replayer.player(baseline, min(RED_SECONDS, replayer.settings.wait_seconds), hold_seconds=0)
     try:
         result = await player.play(check.contract, resolver(check, elements), go_on=True)
     except AppNotStarted:
-        return set(), False
+        return Red()
     replayer.tell(check.contract.feature_id, "red", result)
     judged = [item for item in result.items if isinstance(check.contract.items[item.index], Expectation)]
-    return {item.index for item in judged if item.held is False and not item.reason}, result.passed
+    return Red(frozenset(i.index for i in judged if i.held is False and not i.reason), result.passed)
 
 
 class _Spoiled(Exception):
@@ -134,7 +145,7 @@ class _Trial:
         return None
 
     async def _disturbed_play(self) -> ReplayResult | None:
-        player = self.replayer.player(self.site)
+        player = self.replayer.player(self.site, hold_seconds=0)  # that it holds on, the replays have shown
 
         async def on_group(group: Group, results: Sequence[ItemResult]) -> None:
             if all(result.held for result in results):
@@ -228,7 +239,7 @@ class _Trial:
     async def _frozen_play(self, before: int, mode: Frozen) -> None:
         """Play with the page frozen from just before one act on; what then fails is moved."""
         waited = min(RED_SECONDS, self.replayer.settings.wait_seconds)
-        player = self.replayer.player(self.site, waited)
+        player = self.replayer.player(self.site, waited, hold_seconds=0)
         user = self.check.contract.items[before].user
         frozen: list[Page] = []
 

@@ -91,8 +91,11 @@ async def regress(
 
 
 def worker_count(wanted: int, checks: int) -> int:
-    """Pages replaying at once: as set, or one more than cores; never more than checks."""
-    return max(1, min(wanted or (os.cpu_count() or 1) + 1, checks))
+    """Pages replaying at once: as set, or one more than cores; each with two checks at least.
+
+    A further instance and page take about as long to open as a check to play.
+    """
+    return max(1, min(wanted or (os.cpu_count() or 1) + 1, checks // 2))
 
 
 async def _together(*workers: Coroutine[Any, Any, None]) -> None:
@@ -148,7 +151,7 @@ class _Run:
     async def _replay(self, site: Site, feature_id: str) -> ReplayResult:
         steps = self._steps.get(feature_id, ())
         return await self._replayer.replay(
-            self._checks[feature_id], self._elements, site, purpose="regress", steps=steps
+            self._checks[feature_id], self._elements, site, purpose="regress", steps=steps, pictures=False
         )
 
     async def _settle(self, site: Site, feature_id: str) -> RegressResult:

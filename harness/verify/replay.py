@@ -54,9 +54,9 @@ class Replayer:
     """None: no evidence is written."""
     decide: Decide = judge
 
-    def player(self, site: Site, wait_seconds: float | None = None) -> Player:
+    def player(self, site: Site, wait_seconds: float | None = None, hold_seconds: float | None = None) -> Player:
         """A player for one site."""
-        return Player(site, self.settings, wait_seconds, self.decide)
+        return Player(site, self.settings, wait_seconds, hold_seconds, self.decide)
 
     async def replay(
         self,
@@ -66,6 +66,7 @@ class Replayer:
         *,
         purpose: Purpose,
         steps: Sequence[str] = (),
+        pictures: bool = True,
     ) -> ReplayResult:
         """Play a check once on empty data.
 
@@ -75,15 +76,15 @@ class Replayer:
             site: where.
             purpose: for the event and the evidence.
             steps: the feature's own lines, for the words of a failure.
+            pictures: of all groups; else nothing is kept unless it fails, and then a picture of that.
 
         Raises: BrowserError, ShellError: a fault of ours, no verdict.
         """
         feature_id = check.contract.feature_id
-        often = purpose == "regress"  # many and short: only what fails is worth its pictures
-        evidence = Evidence(self.evidence_dir, feature_id, site, pictures=not often) if self.evidence_dir else None
+        evidence = Evidence(self.evidence_dir, feature_id, site, pictures=pictures) if self.evidence_dir else None
         try:
             result = await self._play(check, elements, site, evidence, steps)
-            if evidence and not (often and result.passed):
+            if evidence and (pictures or not result.passed):
                 where = await evidence.finish(check, elements, result, purpose)
                 result = replace(result, evidence=str(where))
         finally:
@@ -102,7 +103,7 @@ class Replayer:
         steps: Sequence[str] = (),
     ) -> ReplayResult:
         """Play it twice; what fails first is the result, else the second."""
-        first = await self.replay(check, elements, site, purpose=purpose, steps=steps)
+        first = await self.replay(check, elements, site, purpose=purpose, steps=steps, pictures=False)
         if not first.passed:
             return first
         second = await self.replay(check, elements, site, purpose=purpose, steps=steps)

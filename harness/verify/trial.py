@@ -7,7 +7,7 @@ again. All of it together costs at most `MAX_CALLS` of the binder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from harness.model import Model
     from harness.verify.pages import Site
     from harness.verify.replay import Replayer, ReplayResult
+
+
+OnBound = Callable[[Check], None]
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Trial:
     feature: Feature
     elements: Mapping[str, Locator]
     """Names bound already, in the project or earlier."""
+    on_bound: OnBound | None = None
+    """Told of each check before it is replayed."""
 
     async def run(self, contract: Contract, conversation: str, known: Mapping[str, Locator]) -> Tried:
         """Bind what is not bound and replay twice; doubt one locator where the failure says so.
@@ -57,11 +62,17 @@ class Trial:
         Raises: BrowserError, ShellError, ModelError: a fault of ours, no result.
         """
         elements = {**self.elements, **known}
-        player = self.replayer.player(self.site)
-        binding = await bind(self.model, contract, self.feature, player, elements, conversation)
+        bound, first = {n: known[n] for n in contract.targets if n in known}, None
+        if elements.keys() >= set(contract.targets):  # nothing to ask for as long as the names still serve
+            first = await self._replayed(contract, bound, elements, Binding({}, 0))
+            if first.result.passed:
+                return first
+        binding = await bind(
+            self.model, contract, self.feature, self.replayer.player(self.site), elements, conversation
+        )
         self._tell(contract, binding)
-        bound = {**{n: known[n] for n in contract.targets if n in known}, **binding.bindings}
-        first = await self._replayed(contract, bound, elements, binding)
+        if first is None or binding.bindings:
+            first = await self._replayed(contract, {**bound, **binding.bindings}, elements, binding)
         doubts = doubts_of(contract, first.result)
         if not doubts or binding.calls >= MAX_CALLS:
             return first
@@ -86,6 +97,8 @@ class Trial:
         self, contract: Contract, bound: dict[str, Locator], elements: Mapping[str, Locator], binding: Binding
     ) -> Tried:
         check, steps = Check(contract=contract, bindings=bound), self.feature.steps
+        if self.on_bound:
+            self.on_bound(check)
         result = await self.replayer.replay_twice(check, elements, self.site, purpose="prove", steps=steps)
         return Tried(check, result, binding.calls, binding.problems)
 

@@ -8,8 +8,8 @@ The first of these that does not hold is the reason, in words the coder can act 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,13 @@ from harness.features import Proof as ProofCounts
 from harness.prompts import fence
 from harness.verify.app import AppNotStarted
 from harness.verify.author import Known, write_contract
+from harness.verify.before import Before
 from harness.verify.check import Check, Contract, Element, Elements, Flows, Locator
 from harness.verify.hall import Hall, candidate_of, open_hall
 from harness.verify.proof import Proof, prove
 from harness.verify.regress import RegressResult, order, regress
 from harness.verify.replay import Site
-from harness.verify.trial import Trial, Tried
+from harness.verify.trial import OnBound, Trial, Tried
 from harness.verify.words import phrase
 
 if TYPE_CHECKING:
@@ -175,11 +176,12 @@ async def prove_start(parts: Parts, tree: Worktree) -> str:
 
 async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
     """Bind, replay twice, show that it means something."""
-    tried = await _tried(case, hall, site, case.contract, case.conversation, case.known)
-    check, result = tried.check, tried.result
-    if not result.passed:
-        return _no(case, result.reason, check=check, evidence=result.evidence)
-    proof = await _meaning(case, hall, site, check)
+    async with Before.open(hall.replayer, case.elements.locators(), lambda: _baseline(case, hall)) as before:
+        tried = await _tried(case, hall, site, case.contract, case.conversation, case.known, before.look)
+        check, result = tried.check, tried.result
+        if not result.passed:
+            return _no(case, result.reason, check=check, evidence=result.evidence)
+        proof = await prove(hall.replayer, check, case.elements.locators(), await before.red(), site)
     if proof.failed:
         reason = f"It passed twice, then not again.\n{proof.failed.reason}"
         return _no(case, reason, check=check, evidence=result.evidence)
@@ -199,24 +201,30 @@ async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
 
 
 async def _tried(
-    case: Case, hall: Hall, site: Site, contract: Contract, conversation: str, known: Mapping[str, Locator]
+    case: Case,
+    hall: Hall,
+    site: Site,
+    contract: Contract,
+    conversation: str,
+    known: Mapping[str, Locator],
+    on_bound: OnBound | None = None,
 ) -> Tried:
-    trial = Trial(case.parts.model, hall.replayer, site, case.feature, case.elements.locators())
+    trial = Trial(case.parts.model, hall.replayer, site, case.feature, case.elements.locators(), on_bound)
     return await trial.run(contract, conversation, known)
 
 
-async def _meaning(case: Case, hall: Hall, site: Site, check: Check) -> Proof:
-    """Red on the baseline, perturbed on the new tree."""
+@asynccontextmanager
+async def _baseline(case: Case, hall: Hall) -> AsyncIterator[Site | None]:
+    """The application before the feature; None: it does not start."""
     parts = case.parts
-    baseline = await parts.repo.checkout_at(case.base_sha, parts.project.worktrees_dir / f"{parts.thread_id}.baseline")
-    elements = case.elements.locators()
+    tree = await parts.repo.checkout_at(case.base_sha, parts.project.worktrees_dir / f"{parts.thread_id}.baseline")
     async with AsyncExitStack() as stack:
         try:
-            old = await stack.enter_async_context(hall.site(baseline.directory, "baseline"))
+            site: Site | None = await stack.enter_async_context(hall.site(tree.directory, "baseline"))
         except AppNotStarted:
             parts.events.emit(Noticed(text="The baseline does not start, so no expectation can be red."))
-            old = None
-        return await prove(hall.replayer, check, elements, old, site)
+            site = None
+        yield site
 
 
 def _meaningless(case: Case, check: Check, proof: Proof, evidence: str) -> Verdict:

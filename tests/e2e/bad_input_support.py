@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,11 @@ class Person:
     env: Mapping[str, str] = field(default_factory=dict)
     base_url: str = DEAD
 
-    def run(self, *words: str | Path, **env: str) -> Ran:
-        """`harness ...`, to its end."""
+    def run(self, *words: str | Path, wrapped_in: Sequence[str] = (), **env: str) -> Ran:
+        """`harness ...`, to its end; `wrapped_in` goes before the command."""
         done = subprocess.run(
-            self.command(*words), env=self.environment(env), capture_output=True, text=True, check=False, timeout=240,
-            stdin=subprocess.DEVNULL,
+            [*wrapped_in, *self.command(*words)], env=self.environment(env), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False, timeout=240,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import notes_script
 import pytest
+from apps.old_chromium import old_chromium
 from bad_input_support import Person, commit, contents, git, set_for_user, unchanged
 from scripted import ScriptedModel
 
@@ -126,6 +127,23 @@ def test_without_chromium_the_command_that_brings_it_is_told(person: Person, pro
     unchanged(project, lambda: person.run("verify", project, PATH=path))
 
 
+@pytest.mark.parametrize("product", ["HeadlessChrome/87.0.4280.88", "Netscape/4.0"])
+def test_a_chromium_of_an_unknown_version_is_refused(
+    person: Person, project: Path, tmp_path: Path, product: str
+) -> None:
+    browser = old_chromium(tmp_path / "old-chromium", product)
+    set_for_user(f'[verify]\nchromium = "{browser}"\n')
+    doctor = unchanged(project, lambda: person.run("doctor", project))
+    assert doctor.code == 3
+    assert f"{product!r}" in doctor.out, doctor
+    assert "Chromium 120 or newer is needed" in doctor.out, doctor
+
+
+def test_without_bubblewrap_the_command_that_brings_it_is_told(person: Person, project: Path, tmp_path: Path) -> None:
+    ran = unchanged(project, lambda: person.run("run", project, wrapped_in=without_bubblewrap(tmp_path / "real")))
+    ran.is_clear(3, "bubblewrap", "apt install bubblewrap", "--sandbox off")
+
+
 def test_a_wrong_chromium_in_the_settings_is_named(person: Person, project: Path) -> None:
     set_for_user('[verify]\nchromium = "/no/such/browser"\n')
     unchanged(project, lambda: person.run("run", project)).is_clear(3, "/no/such/browser", r"verify\.chromium")
@@ -205,6 +223,16 @@ def path_without(*programs: str, into: Path) -> str:
                 with contextlib.suppress(OSError):
                     (into / program.name).symlink_to(program)
     return str(into)
+
+
+def without_bubblewrap(elsewhere: Path) -> list[str]:
+    """Words before a command that make it see this machine, but for /usr/bin/bwrap."""
+    elsewhere.mkdir()
+    words = ["bwrap", "--dev-bind", "/", "/", "--bind", "/usr/bin", str(elsewhere), "--tmpfs", "/usr/bin"]
+    for program in sorted(Path("/usr/bin").iterdir()):
+        if program.name != "bwrap":
+            words += ["--symlink", str(elsewhere / program.name), str(program)]
+    return [*words, "--"]
 
 
 @contextlib.contextmanager

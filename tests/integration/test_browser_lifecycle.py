@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from apps.old_chromium import old_chromium
 from browser_support import PlainRoom, Shown, Site, browser, reason_of, shared_page, shown, site
 
-from harness.browser.browser import ActFailed, Browser
+from harness.browser.browser import ActFailed, Browser, check_version
 from harness.browser.chromium import Chromium, StartFailed
 from harness.errors import BrowserError, SetupError
 from harness.settings import VerifySettings
@@ -99,6 +100,17 @@ async def test_reset_leaves_nothing_of_any_storage(shown: Shown):
     assert "no page to go back to" in await reason_of(page, "back")
     facts = await page.facts()
     assert (facts.console, facts.dialogs, facts.failed_requests) == ((), (), ())
+
+
+async def test_reset_empties_every_origin_that_was_visited(shown: Shown):
+    page = await shown.show(STORE)
+    by_name = shown._site.url.replace("127.0.0.1", "localhost")
+    for address in (by_name, shown._site.url):
+        await page.act("navigate", value=f"{address}/")
+        await page.act("click", L(role="button"))
+    await shown.show(STORE)
+    await page.act("navigate", value=f"{by_name}/")
+    assert (await shown.text()).startswith("|undefined|undefined||")
 
 
 async def test_without_reset_storage_stays(shown: Shown):
@@ -264,6 +276,17 @@ async def test_no_chromium_is_a_setup_error():
 async def test_a_program_that_is_no_chromium_is_told():
     with pytest.raises(BrowserError, match="does not start"):
         await Browser.start(PlainRoom(), VerifySettings(chromium="true"))
+
+
+@pytest.mark.parametrize("product", ["HeadlessChrome/119.0.6045.9", "Netscape/4.0"])
+async def test_a_chromium_of_an_unknown_version_is_refused(tmp_path: Path, product: str):
+    fake = old_chromium(tmp_path / "old-chromium", product)
+    with pytest.raises(SetupError, match=f"{product}.*120 or newer"):
+        await Browser.start(PlainRoom(), VerifySettings(chromium=str(fake)))
+
+
+async def test_a_chromium_newer_than_measured_is_used():
+    check_version("HeadlessChrome/301.0.1.2", "chromium")
 
 
 async def test_a_long_temporary_directory_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -17,7 +17,7 @@ from harness.sandbox.processes import Room
 from harness.settings import AppSettings, VerifySettings
 from harness.verify.check import Check, Expectation, Locator, ProofOfMeaning
 from harness.verify.judge import Judgement, Scene
-from harness.verify.proof import Proof, prove
+from harness.verify.proof import Proof, find_red, prove
 from harness.verify.regress import regress
 from harness.verify.replay import Replayer, Site, open_site
 
@@ -113,12 +113,17 @@ async def test_evidence_holds_pictures_what_was_seen_and_the_log(house: House, r
     assert kept == ["failed", "passed"], "the last of each is kept, nothing half-written"
 
 
+async def proved(replayer: Replayer, check: Check, old: Site | None, new: Site) -> Proof:
+    red = await find_red(replayer, check, todo_app.ELEMENTS, old)
+    return await prove(replayer, check, todo_app.ELEMENTS, red, new)
+
+
 async def test_a_check_on_the_application_before_the_feature_is_red_and_the_rest_is_perturbed(
     house: House, replayer: Replayer
 ) -> None:
     old, new = await house.site("handler lost"), await house.site()
     for feature_id, check in todo_app.CHECKS.items():
-        proof = await prove(replayer, check, todo_app.ELEMENTS, old, new)
+        proof = await proved(replayer, check, old, new)
         assert proof.failed is None, proof.failed.reason if proof.failed else ""
         assert proof.unproved == (), [check.contract.items[i] for i in proof.unproved]
         assert not proof.present_already
@@ -129,21 +134,21 @@ async def test_expectations_that_hold_on_an_empty_page_are_moved_by_aimed_distur
     house: House, replayer: Replayer
 ) -> None:
     check = todo_app.CHECKS["delete"]
-    proof = await prove(replayer, check, todo_app.ELEMENTS, await house.site("empty"), await house.site())
+    proof = await proved(replayer, check, await house.site("empty"), await house.site())
     assert proof.items[0].kind == "perturbed", "on an empty page the first act fails, and nothing is red"
     moved = {check.contract.items[item.item].expect: item.by for item in proof.items}  # type: ignore[union-attr]
     assert moved == {"visible": "hide", "hidden": "ghost", "text": "swap_text"}
 
 
 async def test_what_is_absent_before_it_appears_is_moved_by_its_witness(house: House, replayer: Replayer) -> None:
-    proof = await prove(replayer, todo_app.CHECKS["add"], todo_app.ELEMENTS, None, await house.site())
+    proof = await proved(replayer, todo_app.CHECKS["add"], None, await house.site())
     assert [(item.item, item.by) for item in proof.items[:3]] == [(1, "witness"), (2, "witness"), (5, "hide")]
     assert proof.unproved == ()
 
 
 async def test_a_feature_that_is_there_already_is_noticed(house: House, replayer: Replayer) -> None:
     site = await house.site()
-    proof = await prove(replayer, todo_app.CHECKS["keep"], todo_app.ELEMENTS, site, await house.site("rendered late"))
+    proof = await proved(replayer, todo_app.CHECKS["keep"], site, await house.site("rendered late"))
     assert proof.present_already
     assert proof.counts()["perturbed"] == 3
 
@@ -152,7 +157,7 @@ async def test_what_only_an_act_brings_about_is_moved_by_a_frozen_page(house: Ho
     contract = todo_app.contract("delete").model_dump(by_alias=True)
     items = [*contract["items"][:5], {"step": 2, "expect": "dialog", "value": "Delete it?"}]
     check = Check.model_validate({"contract": {**contract, "items": items}})
-    proof = await prove(replayer, check, todo_app.ELEMENTS, None, await house.site("asks first"))
+    proof = await proved(replayer, check, None, await house.site("asks first"))
     assert [item.by for item in proof.items] == ["hide", "freeze handlers"]
 
 
@@ -162,7 +167,7 @@ async def test_a_hidden_that_looks_in_the_wrong_place_is_not_proved(house: House
     wrong = wrong.model_copy(update={"contract": wrong.contract.model_copy(update={"items": items})})
     site = await house.site()
     assert (await replayer.replay(wrong, todo_app.ELEMENTS, site, purpose="verify")).passed, "it would pass for ever"
-    proof = await prove(replayer, wrong, todo_app.ELEMENTS, None, site)
+    proof = await proved(replayer, wrong, None, site)
     assert [items[index].expect for index in proof.unproved] == ["hidden"]  # type: ignore[union-attr]
 
 
@@ -174,7 +179,7 @@ async def test_a_judge_that_always_agrees_is_found_out(house: House, replayer: R
     site = await house.site("counter off by one")
     check = todo_app.CHECKS["add"]
     assert (await broken.replay(check, todo_app.ELEMENTS, site, purpose="verify")).passed, "the twin is broken"
-    proof = await prove(broken, check, todo_app.ELEMENTS, site, site)
+    proof = await proved(broken, check, site, site)
     assert proof.items == ()
     assert proof.present_already
 

@@ -29,8 +29,8 @@ def test_without_history_the_order_of_the_list_stays() -> None:
     assert order(["b", "a", "c"]) == ["b", "a", "c"]
 
 
-@pytest.mark.parametrize(("wanted", "checks", "workers"), [(4, 9, 4), (4, 2, 2), (1, 9, 1), (3, 0, 1)])
-def test_there_are_never_more_workers_than_checks(wanted: int, checks: int, workers: int) -> None:
+@pytest.mark.parametrize(("wanted", "checks", "workers"), [(4, 9, 4), (4, 5, 2), (4, 3, 1), (1, 9, 1), (3, 0, 1)])
+def test_each_worker_has_two_checks_at_least(wanted: int, checks: int, workers: int) -> None:
     assert worker_count(wanted, checks) == workers
 
 
