@@ -11,11 +11,11 @@ import asyncio
 import base64
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.browser.failed import ActFailed
-from harness.browser.values import Disturbance, Frozen, Observation, PageFacts
+from harness.browser.values import Asked, Disturbance, Frozen, Observation, PageFacts
 from harness.browser.wire import Room, Wire
 from harness.errors import SetupError
 
@@ -173,11 +173,30 @@ class Page:
         )
 
     async def observe(
-        self, locators: Sequence[Locator], *, attributes: Sequence[str] = (), styles: Sequence[str] = ()
+        self,
+        locators: Sequence[Locator],
+        *,
+        attributes: Sequence[str] = (),
+        styles: Sequence[str] = (),
+        asked: Mapping[int, Asked] | None = None,
     ) -> list[Observation]:
-        """What each locator matches now, visible or not; one round trip, no waiting."""
+        """What each locator matches now, visible or not; one round trip, no waiting.
+
+        Args:
+            locators: what to look for.
+            attributes: names of attributes that are told of every match.
+            styles: names of computed styles that are told of every match.
+            asked: place in `locators` -> what else is told of its visible matches.
+        """
         plain = [_plain(locator) for locator in locators]
-        answer = await self.ask("observe", locators=plain, attributes=list(attributes), styles=list(styles))
+        more = {place: each.model_dump() for place, each in (asked or {}).items()}
+        answer = await self.ask(
+            "observe",
+            locators=plain,
+            attributes=list(attributes),
+            styles=list(styles),
+            asked=[more.get(place) for place in range(len(plain))],
+        )
         return [Observation.model_validate(each) for each in answer]
 
     async def facts(self) -> PageFacts:

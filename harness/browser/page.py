@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from harness.browser import pixels
 from harness.browser.failed import ActFailed
 from harness.browser.target import Target
 from harness.browser.watch import BLANK_PATH, LOOPBACK, Watch
@@ -190,9 +191,10 @@ class TabPage:
 
     # --- looking ---
 
-    async def observe(self, locators: list[Any], attributes: list[str], styles: list[str]) -> Any:
+    async def observe(self, locators: list[Any], attributes: list[str], styles: list[str], asked: list[Any]) -> Any:
         """What each locator matches now."""
-        return await self.world.settled_call("observe", locators, attributes, styles)
+        seen = await self.world.settled_call("observe", locators, attributes, styles, asked)
+        return await pixels.settle(self.target, self.world, seen)
 
     async def facts(self) -> dict[str, Any]:
         """Where the page is and what happened in it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,8 +25,8 @@ class Element(_Value):
 
     visible: bool
     why_not: str = ""
-    """Empty when visible, else: no box, transparent, clipped, outside the page, covered by <div#x>,
-    same colour as its background, in a closed list."""
+    """Empty when visible, else: no box, transparent, clipped, outside the page, covered by <div#x>, too small to read,
+    hidden behind dots, same colour as its background, not to be told from what is behind it, in a closed list."""
     text: str = ""
     """Visible text, blanks folded; of a hidden element the text it would show."""
     role: str = ""
@@ -36,6 +36,8 @@ class Element(_Value):
     value: str | None = None
     """Of fields, and of the one field inside a label; a select's value is the label of its option."""
     checked: bool | None = None
+    selected: bool | None = None
+    """Of options, tabs, current links and what lies in them; None: nothing tells whether it is chosen."""
     enabled: bool = True
     focused: bool = False
     in_viewport: bool = False
@@ -49,6 +51,27 @@ class Element(_Value):
     styles: dict[str, str] = {}
     html: str = ""
     """The outer tag, cut at 200 characters."""
+    raw: str | None = None
+    """Asked: visible text with its blanks and lines."""
+    contrast: float | None = None
+    """Asked: WCAG 2 ratio (1 to 21) of its words to what is behind them, the least of them; None: it has no words."""
+    covered_by: str | None = None
+    """Asked: what lies over some part of it when it is scrolled to; "": all of it is free."""
+    standing: tuple[str, ...] | None = None
+    """Asked: how it differs from most of its siblings, empty where it does not; None: it has no siblings."""
+    parts: int | None = None
+    """Asked: how many visible matches of another locator lie in it."""
+
+
+class Asked(_Value):
+    """What one locator's matches are looked at for beyond what is always told."""
+
+    raw: bool = False
+    contrast: bool = False
+    covered: bool = False
+    standing: bool = False
+    part: Any = None
+    """A locator, as JSON."""
 
 
 class Observation(_Value):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.browser.target import Target
 
 NAME = "harness"
-PARTS = ("names", "sight", "locators", "aim", "snapshot", "disturb", "freeze", "main")
+PARTS = ("names", "sight", "locators", "doubts", "facets", "aim", "snapshot", "disturb", "freeze", "main")
 _CALL = "function(name, ...args) { return globalThis.harness[name](...args) }"
 
 

@@ -52,7 +52,7 @@ HOMES = {
     "typer": {"cli", "console", "demo"},
     "rich": {"cli", "console", "demo"},
 }
-DISTRIBUTIONS = {"git": "gitpython", "grpc": "grpcio"}
+DISTRIBUTIONS = {"git": "gitpython", "grpc": "grpcio", "PIL": "pillow"}
 """What to install for an import, where the names differ by more than a hyphen."""
 HEAVY = {"langgraph", "langchain_core", "langchain_openai", "openai", "torch", "pymilvus", "pyppeteer", "git"}
 ENTRY_POINTS = {"harness.cli", "harness.browser.worker"}

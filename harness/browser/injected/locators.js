@@ -164,27 +164,32 @@ const isInViewport = (el) => {
 const isOverflowing = (el) => el.clientWidth > 0 &&
   (el.scrollWidth > el.clientWidth + 1 || (getComputedStyle(el).overflowY === "hidden" && el.scrollHeight > el.clientHeight + 1));
 
-const picture = (el, texts, attributes, styles) => {
-  const why = whyNot(el);
+const picture = (el, search, attributes, styles, asked) => {
+  const { why, doubt } = fullLook(el);
   const shown = why === "" && whyNotOwn(el) !== "" ? labelShown(el) || el : el;
   const box = boxOf(shown);
   const computed = getComputedStyle(el);
   const kept = attributes.filter((name) => el.hasAttribute(name)).map((name) => [name, el.getAttribute(name)]);
   return {
-    visible: why === "", why_not: why, text: texts(el), role: roleOf(el), name: nameOf(el), value: valueOf(el),
-    checked: checkedOf(el), enabled: isEnabled(el), focused: isFocused(el),
+    visible: why === "", why_not: why, text: search.texts(el), role: roleOf(el), name: nameOf(el), value: valueOf(el),
+    checked: checkedOf(el), selected: selectedOf(el), enabled: isEnabled(el), focused: isFocused(el),
     in_viewport: why === "" && isInViewport(shown), struck_through: isStruck(el), overflow: isOverflowing(el),
     box: [box.x, box.y, box.width, box.height].map((n) => Math.round(n * 10) / 10),
     attributes: Object.fromEntries(kept),
     styles: Object.fromEntries(styles.map((name) => [name, computed.getPropertyValue(name)])), html: outerTag(el),
+    ...(asked && why === "" ? facetsOf(el, asked, search) : {}), doubt: doubt ? doubtOf(el) : null,
   };
 };
 
-const observe = (locators, attributes, styles) => withEverythingHittable(() => {
+const observe = (locators, attributes, styles, asked) => withEverythingHittable(() => {
+  doubts.list = [];
   const search = makeSearch();
-  return locators.map((loc) => {
+  return locators.map((loc, place) => {
     const found = search.find(loc);
-    const elements = found.slice(0, 200).map((el) => picture(el, search.texts, attributes, styles));
+    const elements = found.slice(0, 200).map((el) => picture(el, search, attributes, styles, asked[place]));
     return { elements, total: found.length };
   });
 });
+
+// What the pixels are asked after `observe`.
+const asked = () => doubts.list.map(({ kind, boxes, colour }) => ({ kind, boxes, colour }));
