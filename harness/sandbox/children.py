@@ -13,7 +13,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,8 @@ class Child:
         self.fault = ""
         """Why the sandbox itself failed; empty when the command was run."""
         self._sandboxed = launch.sandboxed
+        self._found: set[int] = set()
+        """Marked processes seen so far: one that was killed loses its mark before it can be collected."""
         self._status = status
         self._pump = asyncio.create_task(_pump(output, self))
         self._gone = asyncio.create_task(self._see_out())
@@ -89,14 +91,19 @@ class Child:
         if self.process.returncode is None:
             tree.end_group(self.process.pid, signal.SIGKILL)
         if not self._sandboxed:
-            tree.end(tree.marked(self.mark), signal.SIGKILL)
+            tree.end(self._marked(), signal.SIGKILL)
 
     def pids(self) -> set[int]:
         """All of the tree, as far as it can be found."""
         if self.process.returncode is not None:
             return set()
         below = set(tree.descendants([self.process.pid])[self.process.pid])
-        return below if self._sandboxed else below | set(tree.marked(self.mark))
+        return below if self._sandboxed else below | set(self._marked())
+
+    def _marked(self) -> list[int]:
+        found = tree.marked(self.mark)
+        self._found.update(found)
+        return found
 
     async def _ask(self) -> None:
         """TERM to each process once, also to those that come up meanwhile; returns when all are gone or time is up."""
@@ -124,9 +131,10 @@ class Child:
                 await asyncio.to_thread(os.waitpid, first, 0)
 
     async def _see_marked_out(self) -> None:
-        left = tree.marked(self.mark)
-        tree.end(left, signal.SIGKILL)
-        await asyncio.to_thread(_collect, left)
+        while left := self._marked():  # again: one may have been forking
+            tree.end(left, signal.SIGKILL)
+            await asyncio.to_thread(_collect, left)
+        await asyncio.to_thread(_collect, self._found)
 
     async def _drain(self) -> None:
         await asyncio.wait({self._pump}, timeout=DRAIN_SECONDS)
@@ -193,7 +201,7 @@ def _read_status(descriptor: int) -> dict[str, int]:
     return told
 
 
-def _collect(pids: list[int]) -> None:
+def _collect(pids: Iterable[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
