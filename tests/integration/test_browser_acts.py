@@ -242,7 +242,7 @@ async def test_an_act_waits_for_the_requests_it_started(shown: Shown):
         ("<button>Go</button><div class='veil on' style='position:fixed;inset:0;background:#fff'></div>",
          "is covered by <div.veil.on>"),
         ("<button style='position:absolute'>Go</button><script>const b = document.querySelector('button'); let n = 0;"
-         "(function move() { b.style.left = ++n * 7 % 600 + 'px'; requestAnimationFrame(move) })()</script>", "is moving"),
+         "(function f() { b.style.left = ++n * 7 % 600 + 'px'; requestAnimationFrame(f) })()</script>", "is moving"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_clicked_says_why(shown: Shown, body: str, reason: str):
