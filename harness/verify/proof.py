@@ -3,34 +3,38 @@
 *red*: on the tree before the feature the acts before it worked and it failed. *perturbed*: on the new tree it held,
 failed under a disturbance aimed at it, and held again when that was undone; what must be absent failed at another
 moment of the check, where the thing is there; or it failed when the application was stopped from reacting to the act
-before it. What is moved by neither goes back to the author.
+before it, or that act was left out. What is moved by none of these goes back to the author.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.browser.failed import ActFailed
+from harness.errors import BrowserError
 from harness.verify.app import AppNotStarted
-from harness.verify.check import Act, Check, Expectation, Locator, ProofOfMeaning
+from harness.verify.check import Act, Check, Contract, Expectation, Item, Locator, ProofOfMeaning
 from harness.verify.disturbances import Move, moves
-from harness.verify.player import ReplayResult
-from harness.verify.replay import Replayer, resolver
+from harness.verify.replay import EndsBrowser, Replayer, ReplayResult, resolver, twice_at_most
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
     from harness.browser.values import Frozen
     from harness.verify.pages import Site
-    from harness.verify.player import Group, ItemResult, Player
+    from harness.verify.player import Group, ItemResult, OnGroup, Player
 
 RED_SECONDS = 1.0
 """How long the old tree is waited for: what it has shows soon, what it lacks never comes."""
 PASSES = 5
 """Plays with disturbances before what is left is given up."""
-FREEZES = 6
-"""Plays with a frozen page."""
+FREEZES = 8
+"""Plays in which an act brings nothing about."""
+
+Stop = Literal["freeze handlers", "freeze dom", "freeze storage", "remove nothing"]
+"""How an act is kept from bringing anything about; the last: it is left out, so that nothing is removed by it."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,9 @@ async def prove(replayer: Replayer, check: Check, elements: Mapping[str, Locator
     """
     proved = {index: ProofOfMeaning(item=index, kind="red") for index in red.failed}
     trial = _Trial(replayer, check, elements, new, proved)
-    failed = await trial.disturb_all() or await trial.freeze_all()
+    failed = await trial.disturb_all()
+    if failed is None:
+        await trial.stop_all()
     items = tuple(proved[index] for index in sorted(proved))
     return Proof(items, tuple(trial.open()), red.present_already, failed)
 
@@ -94,9 +100,10 @@ async def find_red(replayer: Replayer, check: Check, elements: Mapping[str, Loca
     if baseline is None:
         return Red()
     player = replayer.player(baseline, min(RED_SECONDS, replayer.settings.wait_seconds), hold_seconds=0)
+    resolve = resolver(check, elements)
     try:
-        result = await player.play(check.contract, resolver(check, elements), go_on=True)
-    except AppNotStarted:
+        result = await twice_at_most(baseline, lambda: player.play(check.contract, resolve, go_on=True))
+    except (AppNotStarted, EndsBrowser):
         return Red()
     replayer.tell(check.contract.feature_id, "red", result)
     judged = [item for item in result.items if isinstance(check.contract.items[item.index], Expectation)]
@@ -153,9 +160,13 @@ class _Trial:
                 await self._look_for_witnesses(player, group)
 
         try:
-            result = await player.play(self.check.contract, self._resolve, on_group=on_group)
+            result = await twice_at_most(
+                self.site, lambda: player.play(self.check.contract, self._resolve, on_group=on_group)
+            )
         except (_Spoiled, AppNotStarted):
             return None
+        except EndsBrowser as exc:
+            result = ReplayResult((), False, str(exc))
         self.replayer.tell(self.check.contract.feature_id, "perturb", result)
         return result
 
@@ -211,35 +222,33 @@ class _Trial:
             raise _Spoiled
         return not look.judgement.holds
 
-    # --- freezes ---
+    # --- acts that bring nothing about ---
 
-    async def freeze_all(self) -> ReplayResult | None:
-        """Stop the application from reacting to the act before an expectation, for what no disturbance moved."""
-        for count, (index, act, mode) in enumerate(self._freezes()):
+    async def stop_all(self) -> None:
+        """Keep the act before an expectation from bringing anything about, for what no disturbance moved."""
+        for count, (index, act, stop) in enumerate(self._stops()):
             if count >= FREEZES:
                 break
             if index not in self.proved:
-                await self._frozen_play(act, mode)
-        return None
+                await (self._play_without(act) if stop == "remove nothing" else self._frozen_play(act, stop))
 
-    def _freezes(self) -> Iterator[tuple[int, int, Frozen]]:
-        """Expectation, the act before it, and how the page is frozen from then on."""
+    def _stops(self) -> Iterator[tuple[int, int, Stop]]:
+        """Expectation, an act before it, and how that act is kept from bringing anything about."""
         items = self.check.contract.items
         for index in list(self.open()):
-            acts = [i for i in range(index) if isinstance(items[i], Act) and items[i].user == items[index].user]
-            if len(acts) < 2:
+            acts = [i for i in range(index) if _brings_about(items[i]) and items[i].user == items[index].user]
+            if len(acts) < 2:  # the page was just opened
                 continue
-            modes: tuple[Frozen, ...] = ("handlers", "dom")
             if getattr(items[acts[-1]], "act", "") in ("reload", "navigate", "back", "forward", "restart"):
-                yield index, acts[1], "storage"
-                continue
-            for mode in modes:
-                yield index, acts[-1], mode
+                yield index, acts[1], "freeze storage"
+            else:
+                yield index, acts[-1], "freeze handlers"
+                yield index, acts[-1], "freeze dom"
+            yield index, acts[-1], "remove nothing"
 
-    async def _frozen_play(self, before: int, mode: Frozen) -> None:
+    async def _frozen_play(self, before: int, stop: Stop) -> None:
         """Play with the page frozen from just before one act on; what then fails is moved."""
-        waited = min(RED_SECONDS, self.replayer.settings.wait_seconds)
-        player = self.replayer.player(self.site, waited, hold_seconds=0)
+        mode = _FROZEN[stop]
         user = self.check.contract.items[before].user
         frozen: list[Page] = []
 
@@ -250,16 +259,47 @@ class _Trial:
                 frozen.append(page)
 
         try:
-            result = await player.play(self.check.contract, self._resolve, go_on=True, on_group=on_group)
-        except (AppNotStarted, ActFailed):
-            return
+            result = await self._stopped_play(self.check.contract, on_group)
         finally:
             for page in frozen:
-                await page.freeze(None)
-        for item in result.items if frozen else ():
-            is_open = item.index > before and item.index not in self.proved and item.held is False and not item.reason
-            if is_open and isinstance(self.check.contract.items[item.index], Expectation):
-                self.proved[item.index] = ProofOfMeaning(item=item.index, kind="perturbed", by=f"freeze {mode}")
+                with contextlib.suppress(ActFailed, BrowserError):  # a page that is gone is not frozen any more
+                    await page.freeze(None)
+        if frozen and result:
+            self._count_moved({item.index: item for item in result.items}, before, stop)
+
+    async def _play_without(self, act: int) -> None:
+        """Play with one act left out."""
+        contract = self.check.contract
+        items = (*contract.items[:act], *contract.items[act + 1 :])
+        result = await self._stopped_play(contract.model_copy(update={"items": items}))
+        if result:
+            self._count_moved({i.index + (i.index >= act): i for i in result.items}, act, "remove nothing")
+
+    async def _stopped_play(self, contract: Contract, on_group: OnGroup | None = None) -> ReplayResult | None:
+        """Play past what fails; None: it came to no end from which anything could be told."""
+        waited = min(RED_SECONDS, self.replayer.settings.wait_seconds)
+        player = self.replayer.player(self.site, waited, hold_seconds=0)
+        try:
+            return await twice_at_most(
+                self.site, lambda: player.play(contract, self._resolve, go_on=True, on_group=on_group)
+            )
+        except (AppNotStarted, ActFailed, EndsBrowser):
+            return None
+
+    def _count_moved(self, results: Mapping[int, ItemResult], after: int, stop: Stop) -> None:
+        """Expectations after an act that were judged, and failed because it brought nothing about."""
+        for index in list(self.open()):
+            result = results.get(index)
+            if index > after and result and result.held is False and not result.reason:
+                self.proved[index] = ProofOfMeaning(item=index, kind="perturbed", by=stop)
+
+
+def _brings_about(item: Item) -> bool:
+    """Whether it is an act on the application; without a `remember` what is compared with it fails for no reason."""
+    return isinstance(item, Act) and item.act != "remember"
+
+
+_FROZEN: dict[Stop, Frozen] = {"freeze handlers": "handlers", "freeze dom": "dom", "freeze storage": "storage"}
 
 
 async def _apply(page: Page, move: Move, locator: Locator | None) -> bool:

@@ -6,11 +6,11 @@ a browser or a sandbox that fails is a fault of ours and is raised.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from harness.errors import BrowserError
 from harness.events import CheckReplayed, Events
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.settings import AppSettings, VerifySettings
 
 __all__ = [
+    "EndsBrowser",
     "Group",
     "ItemResult",
     "Look",
@@ -39,9 +40,11 @@ __all__ = [
     "Site",
     "open_site",
     "resolver",
+    "twice_at_most",
 ]
 
 Purpose = Literal["prove", "red", "perturb", "regress", "verify"]
+Played = TypeVar("Played")
 
 
 @dataclass(frozen=True)
@@ -129,17 +132,34 @@ class Replayer:
     ) -> ReplayResult:
         """Play; a page that ends the browser gets a second chance in a new one, and is told then."""
         on_group = evidence.on_group if evidence else None
-        ended: BrowserError | None = None
-        for _ in range(2):
-            try:
-                player = self.player(site)
-                return await player.play(check.contract, resolver(check, elements), on_group=on_group, steps=steps)
-            except AppNotStarted as exc:
-                return ReplayResult((), False, f"The application did not start: {exc}")
-            except BrowserError as exc:
-                ended = exc
-                await site.pages.forget()
-        return ReplayResult((), False, f"The page ends the browser: {ended}")
+        resolve, player = resolver(check, elements), self.player(site)
+        try:
+            return await twice_at_most(
+                site, lambda: player.play(check.contract, resolve, on_group=on_group, steps=steps)
+            )
+        except AppNotStarted as exc:
+            return ReplayResult((), False, f"The application did not start: {exc}")
+        except EndsBrowser as exc:
+            return ReplayResult((), False, str(exc))
+
+
+class EndsBrowser(Exception):
+    """A page ended its browser, and the one after it; the text is for the coder, who mends the page."""
+
+
+async def twice_at_most(site: Site, play: Callable[[], Awaitable[Played]]) -> Played:
+    """Play; a page that ends its browser gets a second chance in a new one.
+
+    Raises: EndsBrowser: it ended that one too. BrowserError: no new one comes up; a fault of ours.
+    """
+    ended: BrowserError | None = None
+    for _ in range(2):
+        try:
+            return await play()
+        except BrowserError as exc:
+            ended = exc
+            await site.pages.forget()
+    raise EndsBrowser(f"The page ends the browser: {ended}")
 
 
 @asynccontextmanager

@@ -16,8 +16,8 @@ from harness.events import CheckReplayed, Events
 from harness.sandbox.processes import Room
 from harness.settings import AppSettings, VerifySettings
 from harness.verify.check import Check, Expectation, Locator, ProofOfMeaning
-from harness.verify.judge import Judgement, Scene
-from harness.verify.proof import Proof, find_red, prove
+from harness.verify.judge import Judgement, Scene, judge
+from harness.verify.proof import Proof, Red, find_red, prove
 from harness.verify.regress import regress
 from harness.verify.replay import Replayer, Site, open_site
 
@@ -109,6 +109,8 @@ async def test_evidence_holds_pictures_what_was_seen_and_the_log(house: House, r
         pictures = sorted(Path(result.evidence).glob("*.png"))
         assert pictures
         assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
+    twice = await replayer.replay_twice(check, todo_app.ELEMENTS, await house.site(), purpose="prove")
+    assert sorted(Path(twice.evidence).glob("*.png")), "of two plays that pass, the one with pictures is kept"
     kept = sorted(path.name.split("-")[0] for path in Path(result.evidence).parent.iterdir())
     assert kept == ["failed", "passed"], "the last of each is kept, nothing half-written"
 
@@ -159,6 +161,67 @@ async def test_what_only_an_act_brings_about_is_moved_by_a_frozen_page(house: Ho
     check = Check.model_validate({"contract": {**contract, "items": items}})
     proof = await proved(replayer, check, None, await house.site("asks first"))
     assert [item.by for item in proof.items] == ["hide", "freeze handlers"]
+
+
+DELETES_BY_FORM = """import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self, more=""):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        icon = "<link rel=icon href='data:,'>"
+        self.wfile.write(f"{icon}<h1>Notes</h1><form method=post><button>Delete</button></form>{more}".encode())
+
+    def do_POST(self):
+        self.do_GET("<script>alert('Deleted')</script>")
+
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+async def test_what_no_frozen_page_keeps_from_happening_is_moved_by_leaving_the_act_out(
+    house: House, replayer: Replayer
+) -> None:
+    tree = todo_app.make(house.directory / "trees" / "form")
+    (tree / "serve.py").write_text(DELETES_BY_FORM)
+    items = [
+        {"step": 1, "act": "navigate", "value": "/"},
+        {"step": 1, "act": "click", "target": "delete"},
+        {"step": 1, "expect": "dialog", "value": "Deleted"},
+    ]
+    contract = {"feature_id": "form", "targets": {"delete": "the button"}, "items": items}
+    elements = {"delete": Locator(role="button", name="Delete")}
+    check = Check.model_validate({"contract": contract})
+    async with house.open(tree, "form") as site:
+        proof = await prove(replayer, check, elements, Red(), site)
+        assert [item.by for item in proof.items] == ["remove nothing"]
+        assert (await replayer.replay(check, elements, site, purpose="verify")).passed, "nothing stays frozen"
+
+
+class Killer:
+    """A judge in whose hands the browser ends, so many times."""
+
+    def __init__(self, browser: Browser, times: int) -> None:
+        self.browser, self.left = browser, times
+
+    def __call__(self, expectation: Expectation, scene: Scene) -> Judgement:
+        if self.left and self.browser._wire:
+            self.left -= 1
+            self.browser._wire._process.kill()
+        return judge(expectation, scene)
+
+
+@pytest.mark.parametrize(("times", "reason"), [(1, ""), (9, "The page ends the browser")])
+async def test_a_browser_that_ends_during_a_proof_is_told_and_ends_no_run(
+    house: House, replayer: Replayer, times: int, reason: str
+) -> None:
+    killing = Replayer(replayer.settings, replayer.events, decide=Killer(house.browser, times))
+    proof = await prove(killing, todo_app.CHECKS["add"], todo_app.ELEMENTS, Red(), await house.site())
+    assert (proof.failed.reason if proof.failed else "").startswith(reason)
+    assert (proof.failed is None) is (times == 1)
+    assert bool(proof.unproved) is (times > 1)
 
 
 async def test_a_hidden_that_looks_in_the_wrong_place_is_not_proved(house: House, replayer: Replayer) -> None:
