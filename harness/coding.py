@@ -32,7 +32,8 @@ from harness.project import write_atomic
 from harness.prompts import load_prompt
 from harness.session import forget
 from harness.verify.author import contract_words
-from harness.verify.verdict import Verdict, regress_tree, verify_feature
+from harness.verify.regression import Earlier, regress_tree
+from harness.verify.verdict import NEEDS_DECISION, Verdict, verify_feature
 
 if TYPE_CHECKING:
     from harness.parts import Parts
@@ -117,13 +118,13 @@ class Coding:
         """Replay passed checks when the code changed since all of them held. Replay: changes nothing but the list."""
         if await self._is_green(state):
             return Command(goto="select")
-        return Command(goto="select", update=await self._replay_passed(limit=True))
+        return Command(goto="select", update=await self._replay_passed(state, limit=True))
 
     async def select(self, state: CodingState) -> Command[Node]:
         """Choose what to build, or end the thread. Replay: a pure choice from the list."""
         features = await self.ledger.features()
         if self._is_done_alone:
-            _end(features)
+            return await self._end_alone(state, features)
         feature = _only(features, self.only) if self.only else next_feature(features)
         if feature is None:
             return await self._nothing_open(state, features)
@@ -232,7 +233,7 @@ class Coding:
         """Set the feature aside in a state commit, the work kept as a patch. Replay: as commit."""
         desk = await self._desk(state)
         verdict = desk.verdict()
-        reason = state.get("asked") or verdict.park_reason or verdict.gist
+        reason = _why_parked(state.get("asked", ""), verdict)
         await self._set_aside(state["session_id"], state["base_sha"])
         await self._change(desk.feature.id, "parked", reason, self._entries(state, "parked"))
         return Command(goto="record", update={"outcome": "parked"})
@@ -287,11 +288,15 @@ class Coding:
             for feature in parked:
                 await self._change(feature.id, "reopened", f"second chance; parked before: {feature.reason}")
             return Command(goto="select", update={"reopened": True})
-        if not await self._is_green(state):
-            green = await self._replay_passed(limit=False)
-            if not green:
-                return Command(goto="select")
+        if not await self._is_green(state) and not await self._replay_passed(state, limit=False):
+            return Command(goto="select")
         return _end(features)
+
+    async def _end_alone(self, state: CodingState, features: FeatureList) -> Command[Node]:
+        """End after the one feature asked for; a thread that is complete by it has everything replayed too."""
+        if features.totals.is_complete and not await self._is_green(state):
+            await self._replay_passed(state, limit=False)
+        return _end(await self.ledger.features())
 
     async def _is_green(self, state: CodingState) -> bool:
         """Whether nothing passed yet, or all that passed held on this code."""
@@ -299,13 +304,14 @@ class Coding:
             return True
         return await self.ledger.same_tree(await self.ledger.head(), state.get("green_sha", ""))
 
-    async def _replay_passed(self, *, limit: bool) -> CodingState:
+    async def _replay_passed(self, state: CodingState, *, limit: bool) -> CodingState:
         """Replay what passed; reopen what does not hold. Returns what is known to be green."""
-        features, checks = await self.ledger.features(), await self.ledger.checks()
-        self._stage("regress", f"{len(checks)} checks")
-        tree, head = await self.ledger.tree(), await self.ledger.head()
-        elements = await self.ledger.elements()
-        broken, complete = await regress_tree(self.parts, tree, features, checks, elements, limit=limit)
+        ledger = self.ledger
+        earlier = Earlier(await ledger.features(), await ledger.checks(), await ledger.elements())
+        self._stage("regress", f"{len(earlier.checks)} checks")
+        tree, head = await ledger.tree(), await ledger.head()
+        since = state.get("green_sha", "")
+        broken, complete = await regress_tree(self.parts, tree, earlier, since, limit=limit)
         for feature_id, reason in broken.items():
             await self._change(feature_id, "reopened", reason)
         return {"green_sha": head} if complete and not broken else {}
@@ -388,10 +394,16 @@ def _only(features: FeatureList, feature_id: str) -> Feature | None:
 def _told(outcome: SessionOutcome) -> CodingState:
     asked = ""
     if outcome.changes:
-        asked = f"needs decision: it cannot be built without changing {', '.join(outcome.changes)}"
+        asked = f"{NEEDS_DECISION} it cannot be built without changing {', '.join(outcome.changes)}"
     if outcome.dispute:
         asked = f"disputed: step {outcome.dispute.step} of the check: {outcome.dispute.why}"
     return {"summary": outcome.summary, "next": outcome.next, "turns": outcome.turns, "asked": asked}
+
+
+def _why_parked(asked: str, verdict: Verdict) -> str:
+    """What a person has to decide, as the coder asked it and as the verdict found it; else the last failure."""
+    found = verdict.park_reason.removeprefix(NEEDS_DECISION).strip() if asked else verdict.park_reason
+    return "; ".join(filter(None, (asked, found))) or verdict.gist
 
 
 def _add(state: CodingState, stage: str, started: float) -> dict[str, float]:

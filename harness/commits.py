@@ -74,16 +74,20 @@ async def find_commit(git: Git, trailers: Mapping[str, str], tip: str = "HEAD") 
     return None
 
 
-async def read_log(git: Git, count: int, prefix: str = "", tip: str = "HEAD", grep: str = "") -> list[Commit]:
+async def read_log(
+    git: Git, count: int, prefix: str = "", tip: str = "HEAD", grep: str = "", *, first_parent: bool = False
+) -> list[Commit]:
     """List the newest commits first; empty when there is none.
 
     Args:
         grep: only those whose message holds this.
+        first_parent: one line of history: of a merge, only what it was merged into.
     """
     if (await git.ask("rev-parse", "--verify", "--quiet", f"{tip}^{{commit}}")).code != 0:
         return []
     shape = ["-z", "--name-only", "--no-renames", "--diff-merges=first-parent", "--format=%x00%H%x00%cI%x00%B"]
     wanted = ["-F", f"--grep={grep}"] if grep else []
+    wanted += ["--first-parent"] if first_parent else []
     out = await git.run("log", f"-{count}", *wanted, *shape, *NO_PROGRAMS, tip, "--")
     return list(_parse_log(out.split("\0"), prefix))
 

@@ -21,6 +21,7 @@ from harness.lock import Holder
 from harness.progress import Progress, ProgressTotals
 from harness.project import Project, find_git, read_holder
 from harness.threads import ThreadRecord, latest_thread
+from harness.verify.history import History
 
 _TAIL_BYTES = 65_536
 
@@ -46,6 +47,8 @@ class Status:
     session: str
     """The session at work, with its turn; empty when none is."""
     last_failure: Failure | None
+    flaky: dict[str, int]
+    """Features whose check failed among others and passed alone, and how often."""
     behind: str
     """The branch that holds more than the user's checkout; empty when none does."""
 
@@ -78,6 +81,7 @@ def read_status(directory: Path | str) -> Status:
         holder=holder,
         session=_session_at_work(project, thread) if thread and holder else "",
         last_failure=_last_failure(project, thread),
+        flaky=History.load(project.state_dir).flaky(),
         behind=f"harness/{thread.thread_id}" if thread and is_behind and thread.stage == "build" else "",
     )
 
@@ -138,6 +142,7 @@ def as_json(status: Status) -> str:
         "holder": vars(holder) if holder else None,
         "session": status.session,
         "last_failure": vars(failure) if failure else None,
+        "flaky": status.flaky,
         "used": {"sessions": used.sessions, "turns": used.turns, "tokens": used.tokens, "cost_usd": used.cost_usd},
         "behind": status.behind,
         "next": next_step(status),
@@ -202,6 +207,8 @@ def _why(feature: Feature) -> str:
 def _tail(status: Status) -> Iterator[tuple[str, str]]:
     if failure := status.last_failure:
         yield "last failure", f"{failure.feature_id}: {one_line(gist(failure.reason), 600)}"
+    if status.flaky:
+        yield "flaky", ", ".join(f"{name} ({count} times)" for name, count in status.flaky.items())
     if (used := status.progress.totals).sessions:
         yield "used", used_words(used)
     if status.behind:

@@ -155,9 +155,9 @@ class Worktree:
         """The newest commit of this checkout's history that carries all of the trailers."""
         return await find_commit(self.git, trailers)
 
-    async def log(self, count: int) -> list[Commit]:
-        """The newest commits of this checkout's history."""
-        return await read_log(self.git, count, self.prefix)
+    async def log(self, count: int, *, first_parent: bool = False) -> list[Commit]:
+        """The newest commits of this checkout's history; of one line of it, when only first parents are followed."""
+        return await read_log(self.git, count, self.prefix, first_parent=first_parent)
 
     async def merge(self, branch: str) -> MergeResult:
         """Take in what a branch has and this one has not; a conflict leaves nothing behind."""

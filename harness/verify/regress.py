@@ -15,12 +15,16 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Check, Locator
 from harness.verify.pages import Site
 from harness.verify.replay import Replayer, ReplayResult
+
+WORKER_MB = 500
+"""Memory one worker may need: a page of Chromium and an application."""
 
 OpenSite = Callable[[int], AbstractAsyncContextManager[Site]]
 """Opens the site of one worker, given its number."""
@@ -90,12 +94,25 @@ async def regress(
     return await run.all(open_site, worker_count(replayer.settings.workers, len(checks)))
 
 
-def worker_count(wanted: int, checks: int) -> int:
-    """Pages replaying at once: as set, or one more than cores; each with two checks at least.
+def worker_count(wanted: int, checks: int, free_mb: int | None = None) -> int:
+    """Pages replaying at once, each with an application of its own and two checks at least.
 
     A further instance and page take about as long to open as a check to play.
+
+    Args:
+        wanted: as set; 0: one more than cores, as far as memory reaches.
+        checks: to be played.
+        free_mb: memory that may be used; None: what the machine has.
     """
-    return max(1, min(wanted or (os.cpu_count() or 1) + 1, checks // 2))
+    free = _free_mb() if free_mb is None else free_mb
+    fitting = min((os.cpu_count() or 1) + 1, free // WORKER_MB)
+    return max(1, min(wanted or fitting, checks // 2))
+
+
+def _free_mb() -> int:
+    """Memory that can be used without swapping, by the kernel's own estimate."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable:"))
 
 
 async def _together(*workers: Coroutine[Any, Any, None]) -> None:

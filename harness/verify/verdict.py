@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,7 +25,8 @@ from harness.verify.before import Before
 from harness.verify.check import Check, Contract, Element, Elements, Flows, Locator
 from harness.verify.hall import Hall, candidate_of, open_hall
 from harness.verify.proof import Proof, prove
-from harness.verify.regress import RegressResult, order, regress
+from harness.verify.regress import RegressResult
+from harness.verify.regression import Earlier, holding_at, note, regress_earlier
 from harness.verify.replay import Site
 from harness.verify.trial import OnBound, Trial, Tried
 from harness.verify.words import phrase
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from harness.worktree import Worktree
 
 GIST_CHARACTERS = 400
+TOLD = 3
+"""Broken features whose failures are told in full."""
+NEEDS_DECISION = "needs decision:"
+"""How the reason begins when only a person can say whether an earlier feature may change."""
 
 
 class Verdict(BaseModel):
@@ -125,36 +130,13 @@ async def verify_feature(case: Case) -> Verdict:
             said = fence(str(exc), "the harness running init.sh")
             verdict = _no(case, f"The application does not start on a fresh copy with empty data.\n{said}")
         if verdict.passed:
-            verdict = await _harmless(case, hall, tree, verdict)
+            verdict = await _harmless(case, hall, tree, snapshot.content, verdict)
         if verdict.passed:
             verdict = await _gate(case, hall, verdict)
+        if verdict.passed and verdict.check:
+            proved = RegressResult(case.feature.id, True)
+            note(parts, snapshot.content, {case.feature.id: verdict.check}, [proved])
     return _told(case, verdict.model_copy(update={"content": snapshot.content}))
-
-
-async def regress_tree(
-    parts: Parts, tree: Worktree, features: FeatureList, checks: Mapping[str, Check], elements: Elements, *, limit: bool
-) -> tuple[dict[str, str], bool]:
-    """Replay the checks of features that pass on a tree.
-
-    Args:
-        parts: settings, events, places.
-        tree: what to look at, as a commit of it would be.
-        features: for the words of failures.
-        checks: to replay.
-        elements: the project's names.
-        limit: stop when the time allowed is over.
-
-    Returns: broken features with the reason, and whether all checks were played.
-    """
-    tree, _ = await candidate_of(parts, tree)
-    name = f"regress-{parts.thread_id}"
-    async with open_hall(parts.project, parts.settings, parts.events, tree.path, tree.prefix, name) as hall:
-        try:
-            results = await _regress(hall, tree, features, checks, elements, None if limit else 0)
-        except AppNotStarted as exc:
-            reason = f"The application does not start: {exc}"
-            return dict.fromkeys(checks, reason), True
-    return {r.feature_id: r.reason for r in results if not r.passed}, len(results) == len(checks)
 
 
 async def prove_start(parts: Parts, tree: Worktree) -> str:
@@ -255,56 +237,34 @@ async def _second_opinion(case: Case, hall: Hall, site: Site) -> str:
     return f"The feature seems to be there already, and an independent check of it fails.\n{result.reason}"
 
 
-async def _harmless(case: Case, hall: Hall, tree: Worktree, verdict: Verdict) -> Verdict:
-    """Earlier features must still pass."""
-    others = {name: check for name, check in case.passed.items() if name != case.feature.id}
-    if not others:
-        return verdict.model_copy(update={"regressed_all": True})
-    affected = await _affected(case, others)
-    first = {name: others[name] for name in order(others, affected=affected)}
-    elements = case.elements.with_more(verdict.elements)
+async def _harmless(case: Case, hall: Hall, tree: Worktree, content: str, verdict: Verdict) -> Verdict:
+    """Earlier features must still pass; one that was broken before this work began is not held against it."""
+    earlier = Earlier(case.features, case.passed, case.elements.with_more(verdict.elements))
+    earlier = earlier.without({case.feature.id})
     seconds = 0 if case.everything else None
-    results = await _regress(hall, tree, case.features, first, elements, seconds)
-    words = f"regressed {len(results)} of {len(others)}"
-    flaky = [r.feature_id for r in results if r.flaky]
-    flaky_words = f", flaky: {', '.join(flaky)}" if flaky else ""
-    update: dict[str, Any] = {"regressed": words + flaky_words, "regressed_all": len(results) == len(others)}
-    broken = [r for r in results if not r.passed]
-    if not broken:
-        return verdict.model_copy(update=update)
-    told = "\n\n".join(f"It breaks {r.feature_id}, which passed before.\n{r.reason}" for r in broken[:3])
+    done = await regress_earlier(hall, tree, content, earlier, case.base_sha, case.parts, seconds)
+    names = [result.feature_id for result in done.broken]
+    held_before = await holding_at(case.parts, hall, case.base_sha, earlier, names) if names else set()
+    broken = [result for result in done.broken if result.feature_id in held_before]
+    late = [name for name in names if name not in held_before]
+    words = done.words + (f", broken before: {', '.join(late)}" if late else "")
+    verdict = verdict.model_copy(update={"regressed": words, "regressed_all": done.is_complete and not late})
+    return _breaking(verdict, broken) if broken else verdict
+
+
+def _breaking(verdict: Verdict, broken: Sequence[RegressResult]) -> Verdict:
+    """The work is refused; when nothing else is found, a person decides whether it may change what it breaks."""
+    told = "\n\n".join(f"It breaks {r.feature_id}, which passed before.\n{r.reason}" for r in broken[:TOLD])
     said = f"The feature itself passes, but {len(broken)} earlier feature(s) do not any more.\n\n{told}"
-    return verdict.model_copy(update={**update, "passed": False, "reason": said, "evidence": broken[0].evidence})
-
-
-async def _regress(
-    hall: Hall,
-    tree: Worktree,
-    features: FeatureList,
-    checks: Mapping[str, Check],
-    elements: Elements,
-    seconds: float | None,
-) -> Sequence[RegressResult]:
-    steps = {f.id: f.steps for f in features.features}
-    return await regress(
-        hall.replayer,
-        checks,
-        elements.locators(),
-        lambda worker: hall.site(tree.directory, f"worker-{worker}"),
-        steps=steps,
-        seconds=seconds,
+    names = ", ".join(result.feature_id for result in broken)
+    return verdict.model_copy(
+        update={
+            "passed": False,
+            "reason": said,
+            "evidence": broken[0].evidence,
+            "park_reason": f"{NEEDS_DECISION} it passes, but breaks {names}; if it may, declare `changes`.",
+        }
     )
-
-
-async def _affected(case: Case, others: Mapping[str, Check]) -> set[str]:
-    """Features whose commits touched a file that this one changed."""
-    changed = set(await case.tree.changed_files(case.base_sha))
-    log = await case.tree.log(1000)
-    return {
-        feature
-        for commit in log
-        if (feature := commit.trailers.get("Harness-Feature", "")) in others and changed.intersection(commit.files)
-    }
 
 
 async def _gate(case: Case, hall: Hall, verdict: Verdict) -> Verdict:

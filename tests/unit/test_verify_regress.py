@@ -34,6 +34,12 @@ def test_each_worker_has_two_checks_at_least(wanted: int, checks: int, workers: 
     assert worker_count(wanted, checks) == workers
 
 
+@pytest.mark.parametrize(("free_mb", "workers"), [(100, 1), (500, 1), (1100, 2)])
+def test_there_are_no_more_workers_than_fit_into_memory(free_mb: int, workers: int) -> None:
+    assert worker_count(0, 99, free_mb) == workers
+    assert worker_count(5, 99, free_mb) == 5, "a setting is a decision"
+
+
 FREEZE_ONLY = {"dialog"}
 """Only an act can bring it about, so nothing but a freeze of that act moves it."""
 
