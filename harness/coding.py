@@ -24,7 +24,17 @@ from harness.commits import make_trailers
 from harness.desk import Desk
 from harness.errors import FeaturesOpen, Finished, RepoError
 from harness.events import Committed, ContractWritten, Noticed, SessionStarted, StageStarted, StateChanged
-from harness.features import Feature, FeatureList, PassedAt, mark_passed, next_feature, park, reopen
+from harness.features import (
+    NEEDS_DECISION,
+    Feature,
+    FeatureList,
+    PassedAt,
+    decided,
+    mark_passed,
+    next_feature,
+    park,
+    reopen,
+)
 from harness.ledger import Ledger
 from harness.lessons import Lessons
 from harness.progress import Outcome, SessionEntry
@@ -33,7 +43,7 @@ from harness.prompts import load_prompt
 from harness.session import forget
 from harness.verify.author import contract_words
 from harness.verify.regression import Earlier, regress_tree
-from harness.verify.verdict import NEEDS_DECISION, Verdict, verify_feature
+from harness.verify.verdict import Verdict, counted, verify_feature
 
 if TYPE_CHECKING:
     from harness.parts import Parts
@@ -112,6 +122,10 @@ class Coding:
         added = await self.ledger.take_in_user_commits()
         if added:
             self._notice(f"Features added to the list: {', '.join(added)}.")
+        for feature in decided(await self.ledger.features()):
+            await self._change(
+                feature.id, "reopened", f"It was decided that it may change {', '.join(feature.changes)}."
+            )
         return Command(goto="regress")
 
     async def regress(self, state: CodingState) -> Command[Node]:
@@ -145,6 +159,7 @@ class Coding:
         desk, started = await self._desk(state), time.monotonic()
         self._stage("contract", desk.feature.description, desk.feature.id)
         contract = await desk.contract()
+        await desk.amendments()
         acts = len(contract.items) - len(list(contract.expectations()))
         self.parts.events.emit(
             ContractWritten(
@@ -171,7 +186,9 @@ class Coding:
                 SessionStarted(session_id=session_id, feature_id=desk.feature.id, attempt=attempt, brief=message)
             )
             outcome = await session.run(load_prompt("coder"), message, attempt)
-        return Command(goto="verify", update=_told(outcome) | {"seconds": _add(state, "session", started)})
+        return Command(
+            goto="verify", update=_told(outcome, desk.feature) | {"seconds": _add(state, "session", started)}
+        )
 
     async def verify(self, state: CodingState) -> Command[Node]:
         """Let code decide. Replay: the verdict is computed again from the same tree."""
@@ -204,21 +221,19 @@ class Coding:
             self._notice(f"{feature.id}: the tree is not the one that was judged; it is judged again.")
             return Command(goto="verify")
         assert verdict.check is not None
-        passed_at = PassedAt(
-            session=state["session_id"],
-            time=datetime.now(UTC),
-            baseline=state["base_sha"],
-            check=verdict.check.digest(),
-        )
-        features = mark_passed(await self.ledger.features(), feature.id, verdict.proof, passed_at)
+        features, now = await self.ledger.features(), datetime.now(UTC)
+        for name, check in {feature.id: verdict.check, **verdict.amended}.items():
+            at = PassedAt(session=state["session_id"], time=now, baseline=state["base_sha"], check=check.digest())
+            features = mark_passed(features, name, counted(check), at)
         subject = f"{feature.id}: {feature.description}"
         sha = await self.ledger.commit(
             subject,
-            f"{state['summary']}\n\nProof: {verdict.proof_words}. {verdict.regressed}",
+            f"{state['summary']}\n\nProof: {verdict.proof_words}. {verdict.regressed}{_amends(verdict)}",
             trailers,
             features,
             self._entries(state, "passed"),
             check=verdict.check,
+            amended=verdict.amended,
             elements=verdict.elements,
             flows=desk.flows(),
             judged=verdict,
@@ -391,13 +406,18 @@ def _only(features: FeatureList, feature_id: str) -> Feature | None:
     return None if feature.passes else feature
 
 
-def _told(outcome: SessionOutcome) -> CodingState:
+def _told(outcome: SessionOutcome, feature: Feature) -> CodingState:
     asked = ""
-    if outcome.changes:
-        asked = f"{NEEDS_DECISION} it cannot be built without changing {', '.join(outcome.changes)}"
+    if undeclared := [name for name in outcome.changes if name not in feature.changes]:
+        asked = f"{NEEDS_DECISION} it cannot be built without changing {', '.join(undeclared)}"
     if outcome.dispute:
         asked = f"disputed: step {outcome.dispute.step} of the check: {outcome.dispute.why}"
     return {"summary": outcome.summary, "next": outcome.next, "turns": outcome.turns, "asked": asked}
+
+
+def _amends(verdict: Verdict) -> str:
+    names = ", ".join(verdict.amended)
+    return f"\nIt changes {names}, whose check is written anew here." if names else ""
 
 
 def _why_parked(asked: str, verdict: Verdict) -> str:

@@ -6,6 +6,7 @@ contract stays for as long as the feature is in work; a feature that is parked o
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from harness.brief import render_brief, render_evidence
@@ -14,7 +15,7 @@ from harness.tools.memory import quote
 from harness.verify import audit
 from harness.verify.author import Agreed, contract_words, revise_contract, write_contract
 from harness.verify.check import Contract, Flow, Flows, Locator
-from harness.verify.verdict import Case, Verdict
+from harness.verify.verdict import Amendment, Case, Verdict
 
 if TYPE_CHECKING:
     from harness.features import Feature
@@ -33,6 +34,7 @@ class Desk:
         directory = parts.desk_dir(feature.id)
         self._contract, self._verdict = directory / "contract.json", directory / "verdict.json"
         self._flows = directory / "flows.json"
+        self._amended = directory / "amended"
 
     async def contract(self) -> Contract:
         """What was agreed, written first where there is nothing. One call of the author."""
@@ -60,6 +62,27 @@ class Desk:
         )
         return self._keep(agreed)
 
+    async def amendments(self) -> list[Amendment]:
+        """What features that pass and that this one is declared to change have to do from now on; agreed as `contract`.
+
+        One call of the author for each, in a context that has seen neither code nor the earlier contract.
+        """
+        features = await self.ledger.features()
+        changed = [feature for feature in map(features.get, self.feature.changes) if feature.passes]
+        return [await self._amendment(feature) for feature in changed]
+
+    async def _amendment(self, feature: Feature) -> Amendment:
+        path = self._amended / f"{feature.id}.json"
+        spec_lines = await self.ledger.spec_lines(feature, by=self.feature)
+        if not path.exists():
+            conversation = f"{self.parts.thread_id}/contract/{self.feature.id}/changes-{feature.id}"
+            known = await self.ledger.known()
+            agreed = await write_contract(self.parts.model, feature, spec_lines, known, conversation)
+            self._amended.mkdir(exist_ok=True)
+            write_atomic(path, agreed.contract.model_dump_json(by_alias=True, indent=1))
+        contract = Contract.model_validate_json(path.read_text(encoding="utf-8"))
+        return Amendment(feature, contract, spec_lines)
+
     def flows(self) -> dict[str, Flow]:
         """What the contract brings that other features can begin with."""
         if not self._flows.exists():
@@ -74,13 +97,21 @@ class Desk:
         return render_brief(
             self.feature,
             await self.ledger.spec_lines(self.feature),
-            contract_words(await self.contract()),
+            await self._words(),
             (await self.ledger.features()).totals,
             (await self.ledger.progress()).tail(3),
             await self.ledger.subjects(5),
             await self.ledger.files(),
             quote(recalled),
         )
+
+    async def _words(self) -> str:
+        """How the feature will be verified, and those it changes."""
+        parts = [contract_words(await self.contract())]
+        for amendment in await self.amendments():
+            said = f"This feature changes {amendment.feature.id}, which will be verified so from now on:"
+            parts.append(f"{said}\n\n{contract_words(amendment.contract)}")
+        return "\n\n".join(parts)
 
     def evidence(self, repairs_left: int) -> str:
         """The message after a failed verdict."""
@@ -111,6 +142,7 @@ class Desk:
             known=_still_named(earlier, contract) if earlier else {},
             spec_lines=await self.ledger.spec_lines(self.feature),
             flows=await self.ledger.flows(),
+            amendments=await self.amendments(),
         )
 
     def keep_verdict(self, verdict: Verdict, session_id: str) -> None:
@@ -136,6 +168,7 @@ class Desk:
     def drop_contract(self) -> None:
         """Forget what was agreed: the feature is taken up anew, by an author who has not seen it."""
         self._contract.unlink(missing_ok=True)
+        shutil.rmtree(self._amended, ignore_errors=True)
 
     def _keep(self, agreed: Agreed) -> Contract:
         """The flows first: a contract that is here is whole."""

@@ -10,6 +10,7 @@ How a list is planned (duplicates, cycles, steps nobody could see) is `harness.p
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -251,11 +252,30 @@ def reopen(features: FeatureList, feature_id: str, reason: str) -> FeatureList:
     return features.replace(feature_id, passes=False, status="open", reason=reason, proof=None, passed_at=None)
 
 
+NEEDS_DECISION = "needs decision:"
+"""How the reason begins when only a person can say whether an earlier feature may change."""
+
+
+def amending(features: FeatureList, feature_id: str) -> tuple[Feature, ...]:
+    """Features that pass and were declared to change a feature, in the order of the list."""
+    return tuple(f for f in features.features if f.passes and feature_id in f.changes)
+
+
+def decided(features: FeatureList) -> tuple[Feature, ...]:
+    """Features parked for a decision that is made: all that their reason names is declared in `changes` now."""
+    waiting = [f for f in features.features if f.status == "parked" and f.reason.startswith(NEEDS_DECISION)]
+    known = {f.id for f in features.features}
+    named = {f.id: (set(re.findall(r"[A-Za-z0-9_-]+", f.reason)) & known) - {f.id} for f in waiting}
+    return tuple(f for f in waiting if named[f.id] and named[f.id] <= set(f.changes))
+
+
 class ListChange(_Value):
     """What somebody else did to the list."""
 
     added: tuple[str, ...] = ()
     """Ids of new open features: these may be taken in."""
+    declared: tuple[str, ...] = ()
+    """Ids of features that do not pass and may change more than before: a person's decision, taken in too."""
     changed: tuple[str, ...] = ()
     """`F003: passes, steps`: what differs, and additions that claim to pass."""
     removed: tuple[str, ...] = ()
@@ -263,12 +283,13 @@ class ListChange(_Value):
 
     @property
     def is_acceptable(self) -> bool:
-        """Whether the new list may be used as it is: nothing but additions."""
+        """Whether the new list may be used as it is: nothing but additions and declarations."""
         return not (self.changed or self.removed or self.reordered)
 
     def __str__(self) -> str:
         parts = [f"removed {i}" for i in self.removed] + [f"changed {c}" for c in self.changed]
         parts += ["reordered"] * self.reordered + [f"added {i}" for i in self.added]
+        parts += [f"declared {i}" for i in self.declared]
         return "; ".join(parts) or "no change"
 
 
@@ -277,14 +298,22 @@ def diff_lists(ours: FeatureList, theirs: FeatureList) -> ListChange:
     old = {f.id: f for f in ours.features}
     new = {f.id: f for f in theirs.features}
     added = [f for f in theirs.features if f.id not in old]
-    changed = [f"{i}: {_differences(f, new[i])}" for i, f in old.items() if i in new and new[i] != f]
+    differing = {i: f for i, f in old.items() if i in new and new[i] != f}
+    declared = tuple(i for i, f in differing.items() if _only_declares(f, new[i]))
+    changed = [f"{i}: {_differences(f, new[i])}" for i, f in differing.items() if i not in declared]
     changed += [f"{f.id}: added as passing" for f in added if f.passes]
     return ListChange(
         added=tuple(f.id for f in added if not f.passes),
+        declared=declared,
         changed=tuple(changed),
         removed=tuple(i for i in old if i not in new),
         reordered=[i for i in old if i in new] != [i for i in new if i in old],
     )
+
+
+def _only_declares(old: Feature, new: Feature) -> bool:
+    is_more = set(old.changes) < set(new.changes)
+    return is_more and not old.passes and old.model_copy(update={"changes": new.changes}) == new
 
 
 def _differences(old: Feature, new: Feature) -> str:

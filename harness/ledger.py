@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.commits import make_trailers
 from harness.errors import FeatureFileError, SetupError
 from harness.events import Noticed
-from harness.features import Feature, FeatureList, diff_lists
+from harness.features import Feature, FeatureList, amending, diff_lists
 from harness.progress import Progress, SessionEntry
 from harness.project import Project, write_atomic
 from harness.specification import Specification
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from harness.worktree import Worktree
 
 FEATURES, PROGRESS, SPEC = "features.json", "progress.json", "spec.md"
-_TAKE_BACK = "Only additions are taken in. Take that change back with `git revert`, then run again."
+_TAKE_BACK = (
+    "Only additions, and `changes` of features that do not pass, are taken in. "
+    "Take that change back with `git revert`, then run again."
+)
 
 
 class Judged(Protocol):
@@ -121,10 +124,17 @@ class Ledger:
         text = await self._read(name)
         return None if text is None else read_check(Path(name), await self.flows(), text)
 
-    async def spec_lines(self, feature: Feature) -> str:
-        """The numbered lines of the specification that a feature covers; all of a short one without numbers."""
+    async def spec_lines(self, feature: Feature, by: Feature | None = None) -> str:
+        """The numbered lines of the specification that a feature covers; all of a short one without numbers.
+
+        Args:
+            feature: whose.
+            by: a feature that is about to change it; those that did so already are told in any case.
+        """
         text = await self._read(SPEC)
-        return Specification(text).quote(feature.covers) if text else ""
+        lines = Specification(text).quote(feature.covers) if text else ""
+        later = (*amending(await self.features(), feature.id), *((by,) if by else ()))
+        return "\n\n".join(part for part in (lines, *map(_amendment, later)) if part)
 
     async def subjects(self, count: int) -> list[str]:
         """Subjects of the last commits, newest first."""
@@ -149,6 +159,7 @@ class Ledger:
         entries: Sequence[SessionEntry] = (),
         *,
         check: Check | None = None,
+        amended: Mapping[str, Check] | None = None,
         elements: Mapping[str, Element] | None = None,
         flows: Mapping[str, Flow] | None = None,
         judged: Judged | None = None,
@@ -158,6 +169,7 @@ class Ledger:
 
         Args:
             check: the feature's, when it passed.
+            amended: of features it was declared to change.
             elements: names bound for the first time.
             flows: what its contract was the first to begin with.
             judged: what the verdict was reached on, for the audit.
@@ -170,7 +182,8 @@ class Ledger:
         if made:
             await tree.reset(await tree.head())
         else:
-            names, seal = await self._write(features, entries, check, elements or {}, flows or {}, judged)
+            checks = [*([check] if check else []), *(amended or {}).values()]
+            names, seal = await self._write(features, entries, checks, elements or {}, flows or {}, judged)
             sealed = {**trailers, audit.TRAILER: seal} if seal else trailers
             made = await tree.commit(subject, body, sealed, paths=[] if state_only else None, always=names)
         await self.follow()
@@ -259,17 +272,18 @@ class Ledger:
         if not path.exists():
             raise FeatureFileError(f"{path} is gone.", f"Bring it back with `git restore {FEATURES}`, then run again.")
         change = diff_lists(await self.features(), FeatureList.load(path))
-        if change.added or not change.is_acceptable:
+        if change.added or change.declared or not change.is_acceptable:
             raise FeatureFileError(
                 f"{path} has changes that are not committed: {change}.",
-                f"Commit them (additions are taken in), or undo them with `git restore {FEATURES}`; then run again.",
+                "Commit them (additions and `changes` are taken in), or undo them with "
+                f"`git restore {FEATURES}`; then run again.",
             )
 
     async def _write(
         self,
         features: FeatureList,
         entries: Sequence[SessionEntry],
-        check: Check | None,
+        checks: Sequence[Check],
         elements: Mapping[str, Element],
         flows: Mapping[str, Flow],
         judged: Judged | None,
@@ -283,7 +297,7 @@ class Ledger:
             PROGRESS: progress.with_list(totals.total, totals.passing, totals.parked).to_json(),
         }
         known = (await self.flows()).with_more(flows)
-        if check:
+        for check in checks:
             written[f"checks/{check.contract.feature_id}.json"] = to_json(known.fold_check(check))
         if flows:
             written[FLOWS] = to_json(known)
@@ -313,6 +327,12 @@ class Ledger:
 
     async def _read(self, name: str) -> str | None:
         return await (await self.tree()).read(name)
+
+
+def _amendment(feature: Feature) -> str:
+    """The text of a feature as another reads it that it changes."""
+    steps = "\n".join(f"{number}. {step}" for number, step in enumerate(feature.steps, 1))
+    return f"Changed by feature {feature.id}, which counts where they contradict:\n{feature.description}\n{steps}"
 
 
 def require_readable(project: Project) -> FeatureList | None:

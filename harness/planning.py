@@ -39,6 +39,9 @@ class PlannedFeature(_Answer):
     priority: int = Field(default=100, ge=0, description="smaller is built first")
     depends_on: list[str] = Field(default_factory=list, description="ids of features planned before")
     covers: list[str] = Field(default_factory=list, description="lines of the specification, such as '4' or '7-9'")
+    changes: list[str] = Field(
+        default_factory=list, description="ids of features planned before whose own steps this one makes untrue; rare"
+    )
 
 
 class LeftOut(_Answer):
@@ -157,6 +160,7 @@ def _feature(feature_id: str, planned: PlannedFeature) -> Feature:
         priority=planned.priority,
         depends_on=tuple(planned.depends_on),
         covers=tuple(planned.covers),
+        changes=tuple(planned.changes),
     )
 
 
@@ -176,6 +180,7 @@ def _merge(features: FeatureList) -> FeatureList:
                 update={
                     "id": renumbered[f.id],
                     "depends_on": tuple(dict.fromkeys(renumbered[same.get(d, d)] for d in f.depends_on)),
+                    "changes": tuple(dict.fromkeys(renumbered[same.get(c, c)] for c in f.changes)),
                     "covers": tuple(dict.fromkeys([*f.covers, *extra.get(f.id, [])])),
                 }
             )

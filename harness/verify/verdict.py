@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import RepoError
 from harness.events import Noticed, VerdictReached
+from harness.features import NEEDS_DECISION
 from harness.features import Proof as ProofCounts
 from harness.prompts import fence
 from harness.verify.app import AppNotStarted
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 GIST_CHARACTERS = 400
 TOLD = 3
 """Broken features whose failures are told in full."""
-NEEDS_DECISION = "needs decision:"
-"""How the reason begins when only a person can say whether an earlier feature may change."""
 
 
 class Verdict(BaseModel):
@@ -55,6 +54,8 @@ class Verdict(BaseModel):
     check: Check | None = None
     elements: dict[str, Element] = Field(default_factory=dict)
     """Names bound for the first time in the project."""
+    amended: dict[str, Check] = Field(default_factory=dict)
+    """New checks of features that this one was declared to change."""
     evidence: str = ""
     regressed: str = ""
     """`regressed n of m`."""
@@ -76,8 +77,7 @@ class Verdict(BaseModel):
     @property
     def proof(self) -> ProofCounts:
         """Expectations by kind of proof."""
-        kinds = [item.kind for item in self.check.proof] if self.check else []
-        return ProofCounts(red=kinds.count("red"), perturbed=kinds.count("perturbed"), person=kinds.count("person"))
+        return counted(self.check) if self.check else ProofCounts()
 
     @property
     def proof_words(self) -> str:
@@ -85,6 +85,22 @@ class Verdict(BaseModel):
         proof = self.proof
         person = f", {proof.person} accepted by a person" if proof.person else ""
         return f"{proof.red} expectations red before, {proof.perturbed} moved by a disturbance{person}"
+
+
+def counted(check: Check) -> ProofCounts:
+    """A check's expectations by kind of proof."""
+    kinds = [item.kind for item in check.proof]
+    return ProofCounts(red=kinds.count("red"), perturbed=kinds.count("perturbed"), person=kinds.count("person"))
+
+
+@dataclass(frozen=True)
+class Amendment:
+    """What a feature that passes has to do once another is built that was declared to change it."""
+
+    feature: Feature
+    contract: Contract
+    spec_lines: str
+    """The specification with the text of the feature that changes it."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +124,7 @@ class Case:
     """Names bound in an earlier attempt."""
     spec_lines: str = ""
     flows: Flows = field(default_factory=Flows)
+    amendments: Sequence[Amendment] = ()
 
 
 async def verify_feature(case: Case) -> Verdict:
@@ -126,6 +143,8 @@ async def verify_feature(case: Case) -> Verdict:
         try:
             async with hall.site(tree.directory, "new") as site:
                 verdict = await _proved(case, hall, site)
+                if verdict.passed:
+                    verdict = await _amended(case, hall, site, verdict)
         except AppNotStarted as exc:
             said = fence(str(exc), "the harness running init.sh")
             verdict = _no(case, f"The application does not start on a fresh copy with empty data.\n{said}")
@@ -134,8 +153,8 @@ async def verify_feature(case: Case) -> Verdict:
         if verdict.passed:
             verdict = await _gate(case, hall, verdict)
         if verdict.passed and verdict.check:
-            proved = RegressResult(case.feature.id, True)
-            note(parts, snapshot.content, {case.feature.id: verdict.check}, [proved])
+            proved = {case.feature.id: verdict.check, **verdict.amended}
+            note(parts, snapshot.content, proved, [RegressResult(name, True) for name in proved])
     return _told(case, verdict.model_copy(update={"content": snapshot.content}))
 
 
@@ -237,10 +256,33 @@ async def _second_opinion(case: Case, hall: Hall, site: Site) -> str:
     return f"The feature seems to be there already, and an independent check of it fails.\n{result.reason}"
 
 
+async def _amended(case: Case, hall: Hall, site: Site, verdict: Verdict) -> Verdict:
+    """Features that this one was declared to change pass by checks that take its text in, proved as any other."""
+    for amendment in case.amendments:
+        name = amendment.feature.id
+        own = replace(
+            case,
+            feature=amendment.feature,
+            contract=amendment.contract,
+            spec_lines=amendment.spec_lines,
+            elements=case.elements.with_more(verdict.elements),
+            conversation=f"{case.conversation}/changes-{name}",
+            known={},
+        )
+        found = await _proved(own, hall, site)
+        if found.check is None or not found.passed:
+            said = f"The feature itself passes, but {name}, which it changes, does not as changed.\n{found.reason}"
+            park = {"park_reason": found.park_reason, "park_now": found.park_now, "evidence": found.evidence}
+            return verdict.model_copy(update={"passed": False, "reason": said, **park})
+        more = {"elements": {**verdict.elements, **found.elements}, "amended": {**verdict.amended, name: found.check}}
+        verdict = verdict.model_copy(update=more)
+    return verdict
+
+
 async def _harmless(case: Case, hall: Hall, tree: Worktree, content: str, verdict: Verdict) -> Verdict:
     """Earlier features must still pass; one that was broken before this work began is not held against it."""
     earlier = Earlier(case.features, case.passed, case.elements.with_more(verdict.elements))
-    earlier = earlier.without({case.feature.id})
+    earlier = earlier.without({case.feature.id, *verdict.amended})
     seconds = 0 if case.everything else None
     done = await regress_earlier(hall, tree, content, earlier, case.base_sha, case.parts, seconds)
     names = [result.feature_id for result in done.broken]

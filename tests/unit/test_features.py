@@ -7,10 +7,13 @@ import pytest
 
 from harness.errors import FeatureFileError
 from harness.features import (
+    NEEDS_DECISION,
     Feature,
     FeatureList,
     PassedAt,
     Proof,
+    amending,
+    decided,
     diff_lists,
     mark_passed,
     next_feature,
@@ -187,3 +190,34 @@ def test_the_schema_file_is_what_the_models_say():
     assert (root / "features.schema.json").read_text() == schema_json(), (
         "run: python -m harness.features > features.schema.json"
     )
+
+
+def test_only_more_declared_changes_of_what_does_not_pass_are_a_decision():
+    ours = listed(feature("F001", passes=True), feature("F002"), feature("F003"))
+    theirs = ours.replace("F003", changes=("F001",))
+    assert diff_lists(ours, theirs).is_acceptable
+    assert diff_lists(ours, theirs).declared == ("F003",)
+    assert not diff_lists(theirs, ours).is_acceptable, "nothing is taken back"
+    assert not diff_lists(ours, theirs.replace("F003", priority=0)).is_acceptable
+    assert not diff_lists(ours, ours.replace("F001", changes=("F002",))).is_acceptable, "it passes already"
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes", "is_decided"),
+    [
+        (f"{NEEDS_DECISION} it passes, but breaks F001, F002", ("F001",), False),
+        (f"{NEEDS_DECISION} it passes, but breaks F001, F002", ("F001", "F002"), True),
+        (f"{NEEDS_DECISION} F003 cannot be built without changing F001", ("F001",), True),
+        (f"{NEEDS_DECISION} it cannot be built without changing everything", ("F001",), False),
+        ("the list lacks F001", ("F001",), False),
+    ],
+)
+def test_a_feature_waits_until_all_that_it_breaks_is_declared(reason, changes, is_decided):
+    waiting = feature("F003", status="parked", reason=reason, changes=changes)
+    found = decided(listed(feature("F001", passes=True), feature("F002", passes=True), waiting))
+    assert [f.id for f in found] == ["F003"] * is_decided
+
+
+def test_what_amends_a_feature_is_what_passes_and_names_it():
+    later = [feature("F002", passes=True, changes=["F001"]), feature("F003", changes=["F001"])]
+    assert [f.id for f in amending(listed(feature("F001", passes=True), *later), "F001")] == ["F002"]
