@@ -183,7 +183,9 @@ async def holding_at(parts: Parts, hall: Hall, sha: str, earlier: Earlier, names
     try:
         async with hall.site(tree.directory, "earlier") as site:
             for name, check in checks.items():
-                result = await replayer.replay(check, earlier.elements.locators(), site, purpose="regress", pictures=False)
+                result = await replayer.replay(
+                    check, earlier.elements.locators(), site, purpose="regress", pictures=False
+                )
                 held |= {name} if result.passed else set()
     except AppNotStarted:
         return set()
