@@ -25,6 +25,7 @@ class Acts:
 
     def __init__(self, page: TabPage) -> None:
         self._page = page
+        self._files: list[tempfile.TemporaryDirectory[str]] = []
         self._acts: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "navigate": lambda a: page.navigate(a["value"], a["wait_seconds"]),
             "reload": lambda a: page.reload(a["wait_seconds"]),
@@ -170,11 +171,15 @@ class Acts:
 
     async def _upload(self, a: dict[str, Any]) -> None:
         at = await self._aim(a["target"], "upload", a["wait_seconds"])
-        with tempfile.TemporaryDirectory(prefix="harness-upload-") as folder:
-            path = Path(folder, Path(a["file_name"] or "upload.txt").name)
-            path.write_text(a["value"] or "", encoding="utf-8")
-            await self._give_file(at, path)
-            await self._page.ready()  # before the file goes away: the page reads it now
+        self._files.append(tempfile.TemporaryDirectory(prefix="harness-upload-"))
+        path = Path(self._files[-1].name, Path(a["file_name"] or "upload.txt").name)
+        path.write_text(a["value"] or "", encoding="utf-8")
+        await self._give_file(at, path)
+
+    def forget_files(self) -> None:
+        """Delete what was uploaded; not before, because a form sends a file later than it was chosen."""
+        while self._files:
+            self._files.pop().cleanup()
 
     async def _give_file(self, at: dict[str, Any], path: Path) -> None:
         target = self._page.target

@@ -74,6 +74,8 @@ class Worker:
         if page_id not in self._pages:
             raise ActFailed("the page is closed")
         page, acts = self._pages[page_id]
+        if call in ("reset", "close"):
+            acts.forget_files()
         if call == "close":
             del self._pages[page_id]
             return await page.target.close()

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 from browser_support import Shown, browser, reason_of, shared_page, shown, site
 
@@ -170,6 +174,27 @@ async def test_upload_gives_a_file_with_this_content(shown: Shown, body: str):
     target = L(role="button", name="Choose") if "button" in body else L(css="#x")
     await page.act("upload", target, value="a,b", file_name="data.csv")
     assert await shown.text() == "data.csv a,b"
+
+
+async def test_a_chosen_file_can_still_be_read_when_the_form_is_sent(shown: Shown):
+    page = await shown.show(f"""<form id=f><input id=x type=file><button>Send</button></form>{OUT}<script>
+      f.onsubmit = async (e) => (e.preventDefault(), out.textContent = await x.files[0].text())</script>""")
+    await page.act("upload", L(css="#x"), value="a,b", file_name="data.csv")
+    await page.act("click", L(role="button", name="Send"))
+    await page.act("hover", L(text="a,b"))  # waits until it is there
+
+
+async def test_an_uploaded_file_is_gone_after_a_reset(shown: Shown):
+    name = f"mine-{os.getpid()}.csv"
+    page = await shown.show("<input id=x type=file>")
+    await page.act("upload", L(css="#x"), value="a,b", file_name=name)
+    assert _uploaded(name)
+    await shown.show("")
+    assert not _uploaded(name)
+
+
+def _uploaded(name: str) -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob(f"harness-upload-*/{name}"))
 
 
 async def test_drag_works_with_html5_drag_and_drop(shown: Shown):
