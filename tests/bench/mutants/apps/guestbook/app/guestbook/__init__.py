@@ -1,0 +1,1 @@
+"""A guestbook: people sign up, write messages, and change their own."""

@@ -1,0 +1,3 @@
+#!/bin/sh
+# The team's unit tests of the logic.
+cd "$(dirname "$0")" && exec node --test

@@ -1,0 +1,1 @@
+"""Lists that people keep for themselves or share with one another."""
