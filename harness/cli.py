@@ -214,20 +214,22 @@ def verify(
     feature: Annotated[list[str] | None, typer.Option("--feature", metavar="ID", help="Only this; repeatable.")] = None,
     url: Annotated[str | None, typer.Option("--url", help="A running application instead of init.sh.")] = None,
     as_json: Json = False,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML, for CI.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="DIR", help="Write a report with pictures.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Replay again when files change, until Ctrl-C.")] = False,
+    headed: Annotated[bool, typer.Option("--headed", help="Show the browser in a window, slowly.")] = False,
     sandbox: Box = Sandbox.project,
 ) -> None:
     """Replay the proofs of features that pass.
 
     No model is asked. The exit code is 0 only if all that was asked for passes.
 
-    Example: harness verify my-app --feature F003
+    Example: harness verify my-app --feature F003 --html report
     """
-    from harness.cli_run import run_verify
-    from harness.cli_text import replayed_text
+    from harness.cli_verify import Wish, verify_on_change, verify_once
 
-    results = _wait(run_verify(directory, feature or [], url, _flags(sandbox)))
-    _print_json([vars(result) for result in results]) if as_json else typer.echo(replayed_text(results))
-    raise typer.Exit(0 if results and all(result.passed for result in results) else 1)
+    wish = Wish(directory, feature or (), url, as_json, junit, html, headed, _flags(sandbox))
+    raise typer.Exit(_wait(verify_on_change(wish) if watch else verify_once(wish)))
 
 
 @memory_app.command("search")

@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -26,7 +26,6 @@ from harness.threads import latest_thread
 if TYPE_CHECKING:
     from harness.features import FeatureList
     from harness.runtime import Ended, Stop
-    from harness.verify.standalone import Replayed
 
 Work = Callable[[Events, "Stop", Display], Awaitable["Ended"]]
 """A run that has not begun."""
@@ -129,17 +128,6 @@ Try next:
   harness memory search "the user cannot see it" --dir {place}
   git -C {place} log                      one commit a feature
 Hide the list in {place}/public/style.css and verify again: the step is named."""
-
-
-async def run_verify(
-    directory: Path, feature_ids: Sequence[str], url: str | None, flags: dict[str, Any]
-) -> list[Replayed]:
-    """`harness verify`: progress goes to standard error, so that the results stand alone."""
-    from harness.runtime import replay_checks
-
-    events = Events()
-    with watch(events, sys.stderr):
-        return await replay_checks(directory, feature_ids, url=url, flags=flags, events=events)
 
 
 async def drive(directory: Path | None, work: Work, stream: IO[str] | None = None) -> int:

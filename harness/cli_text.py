@@ -20,13 +20,15 @@ def replayed_text(results: Sequence[Replayed]) -> str:
         return "There is no check to replay: no feature passes yet."
     lines: list[str] = []
     for result in results:
-        state = "passed" if result.passed else "FAILED"
+        state = ("flaky " if result.flaky else "passed") if result.passed else "FAILED"
         lines.append(f"{state}  {result.feature_id}  {one_line(result.description)}  ({result.seconds:.1f} s)")
         if not result.passed:
             lines += [f"        {line}" for line in plain(gist(result.reason)).split("\n") if line.strip()]
             lines += [f"        evidence: {one_line(result.evidence)}"] * bool(result.evidence)
     passed = sum(result.passed for result in results)
-    return "\n".join([*lines, "", f"{passed} of {len(results)} checks pass."])
+    flaky = sum(result.flaky for result in results)
+    said = f", {flaky} of them only when played again alone" if flaky else ""
+    return "\n".join([*lines, "", f"{passed} of {len(results)} checks pass{said}."])
 
 
 def findings_text(findings: Sequence[Finding], width: int = 0) -> str:

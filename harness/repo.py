@@ -99,6 +99,11 @@ class Repo:
         """Paths in the user's checkout that are tracked or would be, relative to its top directory."""
         return await self.git.paths("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ":/")
 
+    async def any_counts(self, paths: Sequence[str]) -> bool:
+        """Whether one of these absolute paths is not ignored."""
+        answer = await self.git.ask("check-ignore", "-z", "--stdin", stdin=os.fsencode("\0".join(paths)))
+        return not set(paths) <= set(answer.out.split("\0"))
+
     async def log(self, count: int, tip: str = "HEAD") -> list[Commit]:
         """The newest commits of a branch or commit."""
         return await read_log(self.git, count, self.prefix, tip)

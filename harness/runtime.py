@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from harness.features import FeatureList
     from harness.memory.recall import Memory
     from harness.parts import Parts
-    from harness.verify.standalone import Replayed
+    from harness.verify.standalone import Replays
 
 Stage = Literal["init", "build"]
 _RECURSION = 1_000_000
@@ -154,19 +154,27 @@ async def build(
 
 
 async def replay_checks(
-    directory: Path, feature_ids: Sequence[str], *, url: str | None, flags: dict[str, Any], events: Events
-) -> list[Replayed]:
+    directory: Path,
+    feature_ids: Sequence[str],
+    *,
+    url: str | None,
+    headed: bool = False,
+    flags: dict[str, Any],
+    events: Events,
+) -> Replays:
     """Replay the checks of features that pass, without a model.
 
     Args:
         feature_ids: empty: all that pass.
-        url: a running application; None: the project's own, from its last commit.
+        url: a running application; None: the project's own, from its files.
+        headed: in a window.
     """
     from harness.verify.standalone import replay_project
 
     project = Project.find(directory)
     project.prepare_state()
-    return await replay_project(project, _load(project.directory, flags, events), feature_ids, url, events)
+    settings = _load(project.directory, flags, events)
+    return await replay_project(project, settings, feature_ids, url, events, headed=headed)
 
 
 @asynccontextmanager

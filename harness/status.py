@@ -22,6 +22,7 @@ from harness.progress import Progress, ProgressTotals
 from harness.project import Project, find_git, read_holder
 from harness.threads import ThreadRecord, latest_thread
 from harness.verify.history import History
+from harness.verify.last import LastVerify, load_last
 
 _TAIL_BYTES = 65_536
 
@@ -51,6 +52,8 @@ class Status:
     """Features whose check failed among others and passed alone, and how often."""
     behind: str
     """The branch that holds more than the user's checkout; empty when none does."""
+    last_verify: LastVerify | None = None
+    """What `harness verify` found last; None: it never ran."""
 
     @property
     def totals(self) -> Totals:
@@ -83,6 +86,7 @@ def read_status(directory: Path | str) -> Status:
         last_failure=_last_failure(project, thread),
         flaky=History.load(project.state_dir).flaky(),
         behind=f"harness/{thread.thread_id}" if thread and is_behind and thread.stage == "build" else "",
+        last_verify=load_last(project),
     )
 
 
@@ -122,11 +126,21 @@ def next_step(status: Status) -> str:
     where = shlex.quote(str(status.project.directory))
     if status.holder:
         return f"It is at work: `harness log {where}` tells; `kill -INT {status.holder.pid}` stops it safely."
+    if failed := _failed_since(status):
+        again = " ".join(f"--feature {name}" for name in failed[:3])
+        return f"The last verify failed: `harness verify {where} {again}` shows why."
     if status.totals.is_complete:
         return f"Every feature passes. `harness verify {where}` replays the proofs."
     if status.thread is None:
         return f"`harness run {where}` builds what is open."
     return f"`{resume_command(status.project, status.thread)}` goes on."
+
+
+def _failed_since(status: Status) -> list[str]:
+    """Features that still claim the pass which the last verify did not see."""
+    last = status.last_verify
+    failed = [f for f in (status.features or FeatureList()).features if last and f.id in last.failed and f.passes]
+    return [f.id for f in failed if last and (f.passed_at is None or f.passed_at.time < last.at)]
 
 
 def as_json(status: Status) -> str:
@@ -145,6 +159,7 @@ def as_json(status: Status) -> str:
         "flaky": status.flaky,
         "used": {"sessions": used.sessions, "turns": used.turns, "tokens": used.tokens, "cost_usd": used.cost_usd},
         "behind": status.behind,
+        "last_verify": status.last_verify.model_dump(mode="json") if status.last_verify else None,
         "next": next_step(status),
         "features": [f.model_dump(mode="json") for f in (status.features or FeatureList()).features],
     }
@@ -209,6 +224,8 @@ def _tail(status: Status) -> Iterator[tuple[str, str]]:
         yield "last failure", f"{failure.feature_id}: {one_line(gist(failure.reason), 600)}"
     if status.flaky:
         yield "flaky", ", ".join(f"{name} ({count} times)" for name, count in status.flaky.items())
+    if status.last_verify:
+        yield "last verify", str(status.last_verify)
     if (used := status.progress.totals).sessions:
         yield "used", used_words(used)
     if status.behind:

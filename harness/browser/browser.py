@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from harness.browser.display import Display, find_display
 from harness.browser.failed import ActFailed
 from harness.browser.values import Asked, Disturbance, Frozen, Observation, PageFacts
 from harness.browser.wire import Room, Wire
@@ -68,23 +69,28 @@ def check_version(product: str, executable: str) -> None:
 class Browser:
     """One Chromium in one room."""
 
-    def __init__(self, room: Room, executable: str) -> None:
+    def __init__(self, room: Room, executable: str, display: Display | None = None) -> None:
         self._room = room
         self._executable = executable
+        self._display = display
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
         self._last_page = 0
         self.version = ""
 
     @classmethod
-    async def start(cls, room: Room, settings: VerifySettings) -> Self:
+    async def start(cls, room: Room, settings: VerifySettings, *, headed: bool = False) -> Self:
         """Start Chromium in the room.
 
+        Args:
+            settings: name the executable.
+            headed: with a window on the person's display.
+
         Raises:
-            SetupError: there is no Chromium, or one too old to be used.
+            SetupError: there is no Chromium, one too old to be used, or no display.
             BrowserError: it does not start.
         """
-        browser = cls(room, find_chromium(settings.chromium))
+        browser = cls(room, find_chromium(settings.chromium), find_display() if headed else None)
         await browser.running()
         return browser
 
@@ -108,7 +114,7 @@ class Browser:
             if self._wire and self._wire.is_alive:
                 return self._wire
             await self.close()
-            self._wire, self.version = await Wire.open(self._room, self._executable)
+            self._wire, self.version = await Wire.open(self._room, self._executable, self._display)
             try:
                 check_version(self.version, self._executable)
             except SetupError:

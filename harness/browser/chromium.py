@@ -19,12 +19,14 @@ from harness.browser import repairs
 
 PASSED_ON = ("PATH", "HOME", "XDG_RUNTIME_DIR", "FONTCONFIG_FILE", "FONTCONFIG_PATH", "LD_LIBRARY_PATH", "HARNESS_MARK")
 """All that Chromium gets of our environment: no key, no token. By the mark a room without a sandbox finds it."""
+WINDOW = ("DISPLAY", "XAUTHORITY")
+"""Set only for a browser with a window."""
 PROFILE_PREFIX = "harness-browser-"
 LIBC = ctypes.CDLL(None)  # loaded before any fork
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 FLAGS = (
-    "--headless", "--remote-debugging-port=0", "--no-first-run", "--no-default-browser-check",
+    "--remote-debugging-port=0", "--no-first-run", "--no-default-browser-check",
     "--enable-automation", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-quic", "--disable-gpu", "--disable-breakpad", "--disable-dev-shm-usage",
     "--disable-background-timer-throttling", "--disable-renderer-backgrounding",
@@ -37,6 +39,10 @@ FLAGS = (
     "OptimizationHints",
     "--disable-site-isolation-trials",
 )  # fmt: skip
+
+
+HEADLESS = ("--headless",)
+HEADED = ("--window-size=1300,950", "--window-position=0,0")
 
 
 class StartFailed(Exception):
@@ -53,7 +59,7 @@ class Chromium:
         self.version = ""
 
     @classmethod
-    async def start(cls, executable: str, extra: tuple[str, ...] = (), limit_seconds: float = 30.0) -> Chromium:
+    async def start(cls, executable: str, extra: tuple[str, ...] = HEADLESS, limit_seconds: float = 30.0) -> Chromium:
         """Start it with its own sandbox where that works, connect, and ask its version.
 
         Raises: StartFailed: it ended or did not answer in time; nothing is left running.
@@ -121,7 +127,7 @@ class Chromium:
 
 
 def _environment(profile: Path) -> dict[str, str]:
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    passed = {name: os.environ[name] for name in (*PASSED_ON, *WINDOW) if name in os.environ}
     return {**passed, "TZ": "UTC", "LANG": "en_US.UTF-8", "LANGUAGE": "en_US", "TMPDIR": str(profile)}
 
 

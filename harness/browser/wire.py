@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.browser.display import Display
 from harness.browser.failed import ActFailed
 from harness.errors import BrowserError
 
@@ -29,6 +30,7 @@ class Room(Protocol):
         stdout: int = ...,
         allow_userns: bool = ...,
         read_only: list[Path] = ...,
+        env: dict[str, str] | None = ...,
     ) -> asyncio.subprocess.Process:
         """Start a program in this room; it ends with the room."""
         ...
@@ -58,8 +60,8 @@ class Wire:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def open(cls, room: Room, executable: str) -> tuple[Wire, str]:
-        """Start the worker and Chromium in it; returns Chromium's version too.
+    async def open(cls, room: Room, executable: str, display: Display | None = None) -> tuple[Wire, str]:
+        """Start the worker and Chromium in it, with a window if there is a display; returns Chromium's version too.
 
         Raises: BrowserError: one of them did not come up; nothing is left running.
         """
@@ -69,11 +71,12 @@ class Wire:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             allow_userns=True,
-            read_only=[Path(sys.prefix), Path(sys.base_prefix), PACKAGE, *places],
+            read_only=[Path(sys.prefix), Path(sys.base_prefix), PACKAGE, *places, *(display.files if display else ())],
+            env=display.env if display else None,
         )
         wire = cls(process)
         try:
-            started = await wire.ask(0, "start", {"executable": executable}, 60.0)
+            started = await wire.ask(0, "start", {"executable": executable, "headed": display is not None}, 60.0)
         except ActFailed as exc:
             await wire.close()
             raise BrowserError(

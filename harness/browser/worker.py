@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from harness.browser.acts import Acts
-from harness.browser.chromium import Chromium, StartFailed, adopt_orphans
+from harness.browser.chromium import HEADED, HEADLESS, Chromium, StartFailed, adopt_orphans
 from harness.browser.failed import ActFailed
 from harness.browser.page import TabPage
 
@@ -85,9 +85,9 @@ class Worker:
             raise ValueError(f"no such call {call!r}")
         return await getattr(page, call)(**args)
 
-    async def _start(self, executable: str) -> dict[str, str]:
+    async def _start(self, executable: str, headed: bool = False) -> dict[str, str]:
         try:
-            self._chromium = await Chromium.start(executable)
+            self._chromium = await Chromium.start(executable, HEADED if headed else HEADLESS)
         except (StartFailed, OSError) as exc:
             raise ActFailed(str(exc)) from exc
         connection = self._chromium.connection

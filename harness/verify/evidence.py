@@ -1,7 +1,8 @@
 """The files that support a verdict: pictures of each group, what was expected and seen, and what surrounded it.
 
 One directory a replay, written beside its final name and renamed when whole, so that what is there can be trusted.
-Of each feature the last that passed and the last that failed are kept.
+Of each feature the last that passed and the last that failed are kept, each of bounded size, and all together are:
+`keep_within` puts pictures of the oldest away. What they were is known by digest from the audit.
 """
 
 from __future__ import annotations
@@ -27,34 +28,40 @@ if TYPE_CHECKING:
 
 PICTURES = 40
 PICTURE_BYTES = 2_000_000
+REPLAY_BYTES = 12_000_000
+"""Pictures of one replay."""
+ALL_BYTES = 1_000_000_000
+"""Evidence of all features of a project."""
 LINES = 100
+LINE = 1_000
 TEXT = 10_000
 
 
 class Evidence:
     """Collects the evidence of one replay. `finish` writes it and returns where it lies."""
 
-    def __init__(self, root: Path, feature_id: str, site: Site, *, pictures: bool = True) -> None:
+    def __init__(self, root: Path, contract: Contract, site: Site, *, pictures: bool = True) -> None:
         """Begin.
 
         Args:
             root: where the evidence of all features lies.
-            feature_id: whose this is.
+            contract: what is replayed.
             site: what is looked at.
-            pictures: of every group of expectations; False: of failures alone.
+            pictures: of every group of expectations, and the end of steps without any; False: of failures alone.
         """
-        self._home = root / feature_id
+        self._home = root / contract.feature_id
         self._site = site
-        self._all_pictures = pictures
+        self._shown = _worth_a_picture(contract) if pictures else frozenset()
+        self._bytes = 0
         self._home.mkdir(parents=True, exist_ok=True)
         self._dir = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._home))
         self._pictures = 0
 
     async def on_group(self, group: Group, results: Sequence[ItemResult]) -> None:
-        """Take a picture after expectations, and after an act that failed."""
+        """Take a picture after expectations, at the end of a step that has none, and after an act that failed."""
         index, item = group[0]
         failed = not all(result.held for result in results)
-        if self._pictures >= PICTURES or not (failed or (self._all_pictures and isinstance(item, Expectation))):
+        if self._pictures >= PICTURES or not (failed or index in self._shown):
             return
         if page := self._site.pages.in_use().get(item.user):
             await self._picture(page, f"{index + 1:03d}-step-{item.step}.png")
@@ -64,9 +71,10 @@ class Evidence:
 
         with contextlib.suppress(ActFailed):  # a page that hangs or crashed has no picture; the failure is told anyway
             data = await page.screenshot()
-            if len(data) <= PICTURE_BYTES:
+            if len(data) <= min(PICTURE_BYTES, REPLAY_BYTES - self._bytes):
                 (self._dir / name).write_bytes(data)
                 self._pictures += 1
+                self._bytes += len(data)
 
     async def finish(self, check: Check, elements: Mapping[str, Locator], result: ReplayResult, purpose: str) -> Path:
         """Write `result.json`, give the directory its name, put older ones away."""
@@ -102,6 +110,30 @@ class Evidence:
         return final
 
 
+def keep_within(root: Path, limit_bytes: int = ALL_BYTES) -> None:
+    """Put pictures of the oldest replays away until all evidence is within a bound; what they saw in words stays.
+
+    Those that passed go before those that failed: of a failure the picture tells more.
+    """
+    pictures = sorted(root.glob("*/*-*/*.png"), key=lambda path: (path.parent.name, path.name), reverse=True)
+    pictures.sort(key=lambda path: path.parent.name.startswith("failed-"), reverse=True)
+    kept = sum(path.stat().st_size for path in root.glob("*/*/result.json"))
+    for path in pictures:
+        kept += path.stat().st_size
+        if kept > limit_bytes:
+            kept -= path.stat().st_size
+            path.unlink()
+
+
+def _worth_a_picture(contract: Contract) -> frozenset[int]:
+    """First items of groups of expectations, and the last act of each step that expects nothing."""
+    expecting = {item.step for _, item in contract.expectations()}
+    last_of = {item.step: index for index, item in enumerate(contract.items)}
+    ends = {index for step, index in last_of.items() if step not in expecting}
+    groups = {group[0][0] for group in contract.groups() if isinstance(group[0][1], Expectation)}
+    return frozenset(ends | groups)
+
+
 def _item(contract: Contract, check: Check, elements: Mapping[str, Locator], result: ItemResult) -> dict[str, Any]:
     item = contract.items[result.index]
     locator = check.locator(item.target, elements) if item.target else None
@@ -127,8 +159,8 @@ async def _page(user: str, page: Page) -> dict[str, Any]:
         "user": user,
         "url": facts.url,
         "title": facts.title,
-        "console": facts.console[:LINES],
+        "console": [line[:LINE] for line in facts.console[:LINES]],
         "dialogs": [dialog.model_dump() for dialog in facts.dialogs[:LINES]],
-        "failed_requests": facts.failed_requests[:LINES],
+        "failed_requests": [line[:LINE] for line in facts.failed_requests[:LINES]],
         "shows": shown,
     }

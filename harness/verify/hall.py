@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
 from harness.verify.app import serve
+from harness.verify.evidence import keep_within
 from harness.verify.replay import Pages, Replayer, Site
 
 OWN_FILES = ("features.json", "progress.json", "checks", "spec.md")
@@ -77,7 +78,14 @@ async def candidate_of(parts: Parts, tree: Worktree) -> tuple[Worktree, Snapshot
 
 @asynccontextmanager
 async def open_hall(
-    project: Project, settings: Settings, events: Events, worktree: Path, prefix: str, name: str
+    project: Project,
+    settings: Settings,
+    events: Events,
+    worktree: Path,
+    prefix: str,
+    name: str,
+    *,
+    headed: bool = False,
 ) -> AsyncIterator[Hall]:
     """Open a hall around a checkout; on leaving nothing of it runs any more and its data is gone.
 
@@ -88,10 +96,12 @@ async def open_hall(
         worktree: the checkout's top directory.
         prefix: the project's directory inside it.
         name: names scratch and journal; one hall of a name at a time.
+        headed: the browser has a window on the person's display.
 
     Raises: SetupError, ShellError, BrowserError: a fault of ours, no verdict.
     """
     from harness.browser.browser import Browser, find_chromium
+    from harness.browser.display import find_display
 
     scratch = project.state_dir / "scratch" / f"hall-{name}"
     policy = Policy(
@@ -105,7 +115,7 @@ async def open_hall(
     project.rooms_dir.mkdir(parents=True, exist_ok=True)
     try:
         async with Room.open(policy, settings.sandbox, project.rooms_dir / f"hall-{name}.jsonl") as room:
-            browser = Browser(room, find_chromium(settings.verify.chromium))
+            browser = Browser(room, find_chromium(settings.verify.chromium), find_display() if headed else None)
             starting = asyncio.create_task(browser.running())  # while the application starts
             try:
                 replayer = Replayer(settings.verify, events, project.evidence_dir)
@@ -113,5 +123,6 @@ async def open_hall(
             finally:
                 await asyncio.gather(starting, return_exceptions=True)  # what went wrong, the first page has told
                 await browser.close()
+                keep_within(project.evidence_dir)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -21,7 +21,7 @@ from typing import Any
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Check, Locator
 from harness.verify.pages import Site
-from harness.verify.replay import Replayer, ReplayResult
+from harness.verify.replay import Purpose, Replayer, ReplayResult
 
 WORKER_MB = 500
 """Memory one worker may need: a page of Chromium and an application."""
@@ -40,6 +40,7 @@ class RegressResult:
     """It failed among the others and passed alone."""
     reason: str = ""
     evidence: str = ""
+    seconds: float = 0.0
 
 
 def order(
@@ -75,6 +76,7 @@ async def regress(
     *,
     steps: Mapping[str, Sequence[str]] | None = None,
     seconds: float | None = None,
+    purpose: Purpose = "regress",
 ) -> list[RegressResult]:
     """Replay checks until all are played or the time is over.
 
@@ -85,12 +87,13 @@ async def regress(
         open_site: opens one more instance with its pages.
         steps: the features' own lines, for the words of a failure.
         seconds: None: the setting; 0: no limit. What has begun is played to its end.
+        purpose: what it is for; evidence of what passes is kept unless it is "regress".
 
     Returns: results of those played, in the order of `checks`.
     Raises: BrowserError, ShellError: a fault of ours.
     """
     limit = replayer.settings.regress_seconds if seconds is None else seconds
-    run = _Run(replayer, checks, elements, steps or {}, time.monotonic() + limit if limit else None)
+    run = _Run(replayer, checks, elements, steps or {}, time.monotonic() + limit if limit else None, purpose)
     return await run.all(open_site, worker_count(replayer.settings.workers, len(checks)))
 
 
@@ -133,9 +136,10 @@ class _Run:
         elements: Mapping[str, Locator],
         steps: Mapping[str, Sequence[str]],
         deadline: float | None,
+        purpose: Purpose,
     ) -> None:
         self._replayer, self._checks, self._elements, self._steps = replayer, checks, elements, steps
-        self._deadline = deadline
+        self._deadline, self._purpose = deadline, purpose
         self._waiting = deque(checks)
         self._played: dict[str, ReplayResult] = {}
 
@@ -168,15 +172,20 @@ class _Run:
     async def _replay(self, site: Site, feature_id: str) -> ReplayResult:
         steps = self._steps.get(feature_id, ())
         return await self._replayer.replay(
-            self._checks[feature_id], self._elements, site, purpose="regress", steps=steps, pictures=False
+            self._checks[feature_id],
+            self._elements,
+            site,
+            purpose=self._purpose,
+            steps=steps,
+            pictures=self._purpose != "regress",
         )
 
     async def _settle(self, site: Site, feature_id: str) -> RegressResult:
         """Play what failed once more, now that nobody else is at work."""
         result = self._played[feature_id]
         if result.passed:
-            return RegressResult(feature_id, True)
+            return RegressResult(feature_id, True, evidence=result.evidence, seconds=result.seconds)
         again = await self._replay(site, feature_id)
         if again.passed:
-            return RegressResult(feature_id, True, flaky=True, reason=result.reason, evidence=result.evidence)
-        return RegressResult(feature_id, False, reason=again.reason, evidence=again.evidence)
+            return RegressResult(feature_id, True, True, result.reason, result.evidence, again.seconds)
+        return RegressResult(feature_id, False, False, again.reason, again.evidence, again.seconds)

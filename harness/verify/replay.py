@@ -84,7 +84,7 @@ class Replayer:
         Raises: BrowserError, ShellError: a fault of ours, no verdict.
         """
         feature_id = check.contract.feature_id
-        evidence = Evidence(self.evidence_dir, feature_id, site, pictures=pictures) if self.evidence_dir else None
+        evidence = Evidence(self.evidence_dir, check.contract, site, pictures=pictures) if self.evidence_dir else None
         try:
             result = await self._play(check, elements, site, evidence, steps)
             if evidence and (pictures or not result.passed):

@@ -9,25 +9,36 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import FeatureFileError
+from harness.events import Noticed
 from harness.features import Feature, FeatureList
 from harness.repo import Repo
+from harness.verify import audit
 from harness.verify.app import AppNotStarted
-from harness.verify.check import Check, Locator
+from harness.verify.check import Check
 from harness.verify.files import read_check, read_elements, read_flows
 from harness.verify.hall import Hall, open_hall
+from harness.verify.last import LastVerify, save_last
+from harness.verify.regress import OpenSite, RegressResult, regress
 from harness.verify.replay import Pages, Site
+from harness.verify.trail import follow
 
 if TYPE_CHECKING:
     from harness.events import Events
     from harness.project import Project
     from harness.settings import Settings
+
+
+HEADED_HOLD_SECONDS = 0.8
+"""How long each moment stays to be seen by a person who watches."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,29 @@ class Replayed:
     reason: str = ""
     seconds: float = 0.0
     evidence: str = ""
+    flaky: bool = False
+    """It failed among the others and passed alone; `reason` says how it failed."""
+    steps: tuple[str, ...] = ()
+    """The feature's own lines."""
+
+
+@dataclass(frozen=True)
+class Replays:
+    """What became of all that was asked for."""
+
+    results: tuple[Replayed, ...]
+    at: datetime
+    seconds: float
+    commit: str
+    """What is checked out, and whether files differ from it; empty: there is no commit yet."""
+    doubts: tuple[str, ...] = ()
+    """What does not agree with the audit."""
+    url: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether there was something to replay and all of it passed."""
+        return bool(self.results) and all(result.passed for result in self.results)
 
 
 class RunningSite:
@@ -64,61 +98,131 @@ class RunningSite:
 
 
 async def replay_project(
-    project: Project, settings: Settings, feature_ids: Sequence[str], url: str | None, events: Events
-) -> list[Replayed]:
-    """Replay checks one after another.
+    project: Project,
+    settings: Settings,
+    feature_ids: Sequence[str],
+    url: str | None,
+    events: Events,
+    *,
+    headed: bool = False,
+) -> Replays:
+    """Replay checks, several at once, and remember how it ended.
 
     Args:
         project: whose files say what passes and how it is checked.
         settings: of the application, the sandbox and the replays.
         feature_ids: empty: all that pass.
-        url: a running application; None: the project's own.
-        events: told of each replay.
+        url: a running application, with data of its own, so one check at a time; None: the project's own.
+        events: told of each replay, and of what does not agree with the audit.
+        headed: in a window, one at a time, slowly enough to be followed.
 
-    Raises: FeatureFileError: a file is broken, or there is no such feature or check.
+    Raises: FeatureFileError: a file is broken, or there is no such feature or check. SetupError: no display.
     """
+    at, started = datetime.now(UTC), time.monotonic()
     features = FeatureList.load(project.features_file)
     wanted = [features.get(i) for i in feature_ids] or [f for f in features.features if f.passes]
     checks = {feature.id: _check(project, feature) for feature in wanted}
+    doubts = (await follow(project)).problems
+    for doubt in doubts:
+        events.emit(Noticed(text=f"Edited by hand? {doubt}", level="warning"))
+    if url or headed:
+        settings = _alone(settings, headed=headed)
+    results = await _replay_all(project, settings, wanted, checks, url, events, headed)
+    seconds = time.monotonic() - started
+    replays = Replays(tuple(results), at, seconds, await _commit_words(project), doubts, url or "")
+    if results:
+        _remember(project, replays, checks)
+    return replays
+
+
+async def _replay_all(
+    project: Project,
+    settings: Settings,
+    wanted: Sequence[Feature],
+    checks: dict[str, Check],
+    url: str | None,
+    events: Events,
+    headed: bool,
+) -> list[Replayed]:
     if not checks:
         return []
-    elements = read_elements(project.checks_dir).locators()
-    async with _site(project, settings, url, events) as (hall, site):
-        if isinstance(site, AppNotStarted):
-            return [Replayed(f.id, f.description, False, f"The application does not start: {site}") for f in wanted]
-        return [await _replay(hall, site, feature, checks[feature.id], elements) for feature in wanted]
+    elements, steps = read_elements(project.checks_dir).locators(), {feature.id: feature.steps for feature in wanted}
+    async with _sites(project, settings, url, events, headed=headed) as (hall, open_site):
+        played = await regress(hall.replayer, checks, elements, open_site, steps=steps, seconds=0, purpose="verify")
+    found = {result.feature_id: result for result in played}
+    return [_told(feature, found[feature.id]) for feature in wanted]
 
 
-async def _replay(hall: Hall, site: Site, feature: Feature, check: Check, elements: Mapping[str, Locator]) -> Replayed:
-    result = await hall.replayer.replay(check, elements, site, purpose="verify", steps=feature.steps)
-    return Replayed(feature.id, feature.description, result.passed, result.reason, result.seconds, result.evidence)
+def _told(feature: Feature, result: RegressResult) -> Replayed:
+    return Replayed(
+        feature.id,
+        feature.description,
+        result.passed,
+        result.reason,
+        result.seconds,
+        result.evidence,
+        result.flaky,
+        feature.steps,
+    )
+
+
+def _alone(settings: Settings, *, headed: bool) -> Settings:
+    """One check at a time, and slowly where somebody watches."""
+    update: dict[str, float] = {"workers": 1}
+    if headed:
+        update["hold_seconds"] = max(settings.verify.hold_seconds, HEADED_HOLD_SECONDS)
+    return settings.model_copy(update={"verify": settings.verify.model_copy(update=update)})
+
+
+def _remember(project: Project, replays: Replays, checks: dict[str, Check]) -> None:
+    """For `harness status`, and a line a check in this machine's audit."""
+    failed = tuple(result.feature_id for result in replays.results if not result.passed)
+    flaky = tuple(result.feature_id for result in replays.results if result.flaky)
+    total = len(replays.results)
+    save_last(project, LastVerify(at=replays.at, total=total, failed=failed, flaky=flaky, url=replays.url))
+    lines = [
+        audit.Verdict(
+            feature=result.feature_id,
+            outcome="passed" if result.passed else "failed",
+            check=checks[result.feature_id].digest(),
+            evidence=audit.evidence_digests(result.evidence, project.evidence_dir),
+        )
+        for result in replays.results
+    ]
+    audit.append(project.audit_file, lines)
+
+
+async def _commit_words(project: Project) -> str:
+    repo = await asyncio.to_thread(Repo.open, project.directory)
+    if not await repo.has_commits():
+        return ""
+    return (await repo.head())[:12] + (" and changes since" if await repo.dirty() else "")
 
 
 @asynccontextmanager
-async def _site(
-    project: Project, settings: Settings, url: str | None, events: Events
-) -> AsyncIterator[tuple[Hall, Site | AppNotStarted]]:
+async def _sites(
+    project: Project, settings: Settings, url: str | None, events: Events, *, headed: bool
+) -> AsyncIterator[tuple[Hall, OpenSite]]:
+    """A hall, and how a worker in it gets an application with pages of its own."""
     with tempfile.TemporaryDirectory(prefix="verify-", dir=project.state_dir) as directory:
-        name = Path(directory).name
+        name, prefix = Path(directory).name, ""
         if url:  # the address is the host's, so the browser must not be shut into a room
-            open_settings = settings.model_copy(update={"sandbox": settings.sandbox.model_copy(update={"mode": "off"})})
-            async with open_hall(project, open_settings, events, Path(directory), "", name) as hall:
-                pages = Pages(hall.browser)
-                try:
-                    yield hall, Site(RunningSite(url), pages)  # type: ignore[arg-type]  # by shape, not by class
-                finally:
-                    await pages.close()
-            return
-        prefix = await _copy(project.directory, Path(directory))
-        async with open_hall(project, settings, events, Path(directory), prefix, name) as hall:
+            settings = settings.model_copy(update={"sandbox": settings.sandbox.model_copy(update={"mode": "off"})})
+        else:
+            prefix = await _copy(project.directory, Path(directory))
+        async with open_hall(project, settings, events, Path(directory), prefix, name, headed=headed) as hall:
             hall = replace(hall, stamps_dir=hall.scratch / "stamps")
-            async with AsyncExitStack() as stack:
-                site: Site | AppNotStarted
-                try:
-                    site = await stack.enter_async_context(hall.site(Path(directory, prefix), "verify"))
-                except AppNotStarted as exc:
-                    site = exc
-                yield hall, site
+            tree = Path(directory, prefix)
+            yield hall, lambda number: _at(hall, url) if url else hall.site(tree, f"verify-{number}")
+
+
+@asynccontextmanager
+async def _at(hall: Hall, url: str) -> AsyncIterator[Site]:
+    pages = Pages(hall.browser)
+    try:
+        yield Site(RunningSite(url), pages)  # type: ignore[arg-type]  # by shape, not by class
+    finally:
+        await pages.close()
 
 
 async def _copy(directory: Path, target: Path) -> str:
