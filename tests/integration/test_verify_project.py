@@ -128,6 +128,7 @@ async def look_at(report: Path, tmp_path: Path) -> None:
             assert not (await page.facts()).overflow_x
         await browser.close()
     server.shutdown()
+    server.server_close()
 
 
 def test_watching_replays_when_a_file_changes_and_ends_with_the_last_result(tmp_path: Path) -> None:
