@@ -22,8 +22,8 @@ class PlainRoom:
     def __init__(self) -> None:
         self.processes: list[asyncio.subprocess.Process] = []
 
-    async def spawn(self, argv, *, stdin=-1, stdout=-1, allow_userns=True, read_only=()):
-        process = await asyncio.create_subprocess_exec(*argv, stdin=stdin, stdout=stdout)
+    async def spawn(self, argv, *, stdin=-1, stdout=-1, allow_userns=True, read_only=(), env=None):
+        process = await asyncio.create_subprocess_exec(*argv, stdin=stdin, stdout=stdout, env=env)
         self.processes.append(process)
         return process
 
