@@ -94,7 +94,7 @@ def test_a_coder_that_disputes_every_step_on_a_page_that_gives_orders_gains_noth
     requests = run(project, no_mistakes_later)
     assert authors(requests) == []  # the person's contract is the one that counts
     assert first(project)["passes"], first(project)
-    assert person.run("doctor", project, "--offline").out.count("fail") == 0
+    assert "verdicts agree with list, checks and commits" in person.run("doctor", project, "--offline").out
     assert person.run("check", "lint", "--dir", project).code == 0
 
 
