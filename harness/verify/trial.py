@@ -8,7 +8,7 @@ again. All of it together costs at most `MAX_CALLS` of the binder.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.events import NamesBound
@@ -73,6 +73,7 @@ class Trial:
         self._tell(contract, binding)
         if first is None or binding.bindings:
             first = await self._replayed(contract, {**bound, **binding.bindings}, elements, binding)
+        first = replace(first, calls=binding.calls, problems=binding.problems)
         doubts = doubts_of(contract, first.result)
         if not doubts or binding.calls >= MAX_CALLS:
             return first
