@@ -268,7 +268,12 @@ class Coding:
         verdict = desk.verdict()
         reason = _why_parked(state.get("asked", ""), verdict)
         await self._set_aside(state["session_id"], await self.ledger.head())
-        check = await desk.check() if reason.startswith(FOR_ACCEPTANCE) else None
+        check = None
+        if reason.startswith(FOR_ACCEPTANCE):
+            check, name = await desk.check(), desk.feature.id
+            self._notice(
+                f"{name} waits for you: `harness check show {name}`, then `harness check accept|amend {name}`."
+            )
         await self._change(desk.feature.id, "parked", reason, self._entries(state, "parked"), check)
         return Command(goto="record", update={"outcome": "parked"})
 
