@@ -54,14 +54,25 @@ def render_brief(
     return _cut("\n\n".join(part for part in parts if part))
 
 
-def render_evidence(reason: str, repairs_left: int) -> str:
-    """The message after a failed verdict."""
+def render_evidence(reason: str, repairs_left: int, contract_words: str = "") -> str:
+    """The message after a failed verdict.
+
+    Args:
+        reason: what failed.
+        repairs_left: in this session, after this one.
+        contract_words: the contract that took the place of the one in the brief; empty: that one stands.
+    """
     left = {0: "This is the last repair of this session.", 1: "One more repair is left after this."}.get(
         repairs_left, f"{repairs_left} more repairs are left after this."
     )
+    replaced = (
+        f"A second author read the text anew. It is verified like this now:\n\n{contract_words}\n\n"
+        if contract_words
+        else ""
+    )
     return (
         "# The harness verified the feature, and it does not pass\n\n"
-        f"{reason}\n\nYour servers run again. Mend the application, see it work, and call finish. {left}"
+        f"{reason}\n\n{replaced}Your servers run again. Mend the application, see it work, and call finish. {left}"
     )
 
 

@@ -48,11 +48,16 @@ from harness.verify.verdict import Verdict, counted, verify_feature
 if TYPE_CHECKING:
     from harness.parts import Parts
     from harness.session import SessionOutcome
+    from harness.verify.check import Check
 
 Node = Literal["orient", "regress", "select", "contract", "session", "verify", "commit", "park", "record"]
 
 FOR_A_PERSON = ("disputed:", "needs ")
 """How the reasons begin for which another try is no help."""
+FOR_ACCEPTANCE = ("disputed:", "needs a person:")
+"""Those for which the contract as it stands is kept, so that a person can accept it."""
+WHY_CHARACTERS = 300
+"""Of what a coder says against a step."""
 FULL_REGRESS_EVERY = 10
 """Commits after which all passed checks are replayed, whatever the time allowed."""
 
@@ -77,7 +82,13 @@ class CodingState(TypedDict, total=False):
     summary: str
     next: str
     asked: str
-    """What the coder wants a person to decide, should the verdict be a failure."""
+    """What a person must decide, should the verdict be a failure."""
+    disputed: int
+    """The step that the coder says contradicts the text; 0: none."""
+    why: str
+    """The coder's reason for that."""
+    failed_items: list[str]
+    """Expectations of the current feature's contract that failed so far."""
     turns: int
     seconds: dict[str, float]
     green_sha: str
@@ -151,6 +162,7 @@ class Coding:
             "seconds": {},
             "failed": [],
             "rewritten": False,
+            "failed_items": [],
         }
         return Command(goto="contract", update=fresh)
 
@@ -181,7 +193,7 @@ class Coding:
         tree = await self.ledger.tree()
         async with coder_session(self.parts, tree, session_id, desk.feature.id, "coder", state["base_sha"]) as session:
             left = self.parts.settings.limits.repairs - attempt
-            message = desk.evidence(left) if attempt else await desk.brief()
+            message = await desk.evidence(left) if attempt else await desk.brief()
             self.parts.events.emit(
                 SessionStarted(session_id=session_id, feature_id=desk.feature.id, attempt=attempt, brief=message)
             )
@@ -195,7 +207,9 @@ class Coding:
         desk, started = await self._desk(state), time.monotonic()
         self._stage("verify", desk.feature.description, desk.feature.id)
         everything = state.get("commits", 0) % FULL_REGRESS_EVERY == FULL_REGRESS_EVERY - 1
-        round_name = f"{state['attempt']}{'-rewritten' if state['rewritten'] else ''}"
+        opinion = desk.opinion()
+        again = f"{'-rewritten' if state['rewritten'] else ''}{'-second' if opinion and not opinion.confirmed else ''}"
+        round_name = f"{state['attempt']}{again}"
         case = await desk.case(state["session_id"], round_name, state["base_sha"], everything=everything)
         verdict = await verify_feature(case)
         desk.keep_verdict(verdict, state["session_id"])
@@ -203,10 +217,14 @@ class Coding:
         if verdict.passed:
             green = {"outcome": "passed", "regressed_all": verdict.regressed_all}
             return Command(goto="commit", update={**update, **green})
-        if verdict.meaningless and not state.get("rewritten"):
+        if verdict.meaningless and not state.get("rewritten") and (await desk.contract()).by == "author":
             self._notice(f"{desk.feature.id}: the contract is written again, because part of it can never fail.")
             await desk.rewrite(verdict)
             return Command(goto="verify", update={**update, "rewritten": True})
+        update["failed_items"] = [*state.get("failed_items", []), *_named(verdict)]
+        if disputed := await self._disputed(state, desk, verdict):
+            node, settled = disputed
+            return Command(goto=node, update={**update, **settled})
         lesson = self._lessons(state, desk.feature).failed(state["attempt"], verdict.gist)
         await self.parts.memory.remember([lesson])
         return await self._after_failure(state, desk.feature, verdict, update)
@@ -249,8 +267,14 @@ class Coding:
         desk = await self._desk(state)
         verdict = desk.verdict()
         reason = _why_parked(state.get("asked", ""), verdict)
-        await self._set_aside(state["session_id"], state["base_sha"])
-        await self._change(desk.feature.id, "parked", reason, self._entries(state, "parked"))
+        await self._set_aside(state["session_id"], await self.ledger.head())
+        check = None
+        if reason.startswith(FOR_ACCEPTANCE):
+            check, name = await desk.check(), desk.feature.id
+            self._notice(
+                f"{name} waits for you: `harness check show {name}`, then `harness check accept|amend {name}`."
+            )
+        await self._change(desk.feature.id, "parked", reason, self._entries(state, "parked"), check)
         return Command(goto="record", update={"outcome": "parked"})
 
     async def record(self, state: CodingState) -> Command[Node]:
@@ -271,7 +295,7 @@ class Coding:
         self.parts.budget.check()
         if given_up := state.get("given_up"):
             self._notice(f"{feature.id}: a fresh session starts; the work of {given_up} is kept as a patch.")
-            await self._set_aside(given_up, state["base_sha"])
+            await self._set_aside(given_up, await self.ledger.head())  # a person may have amended a check meanwhile
             await self._close(given_up)
         self.parts.budget.start_session()
         known = (await self.ledger.progress()).last_number  # where checkpoints were lost, no id is used twice
@@ -280,6 +304,28 @@ class Coding:
         named = {"sessions": number, "session_id": f"s{number:03}-{feature.id}", "attempt": 0, "base_sha": head}
         named |= {"given_up": ""}
         return Command(goto="session", update=named | {"tries": state["tries"] + 1})
+
+    async def _disputed(self, state: CodingState, desk: Desk, verdict: Verdict) -> tuple[Node, CodingState] | None:
+        """Have a disputed step written by a second author, once a contract; what is disputed after that is a person's.
+
+        Returns: where to go on; None: the contract stands, and the failure is the coder's.
+        """
+        step = _disputed_step(state, verdict)
+        contract = await desk.contract()
+        if not step or step > len(desk.feature.steps) or contract.by == "person" or verdict.park_now:
+            return None
+        if opinion := desk.opinion():
+            if opinion.confirmed and not state.get("disputed"):
+                return None
+            why = f" The coder: {' '.join(state['why'].split())[:WHY_CHARACTERS]}" if state.get("disputed") else ""
+            return "park", {"asked": f"disputed: {opinion}.{why}"}
+        failed = None if state.get("disputed") else verdict.expectation
+        opinion = await desk.second_opinion(step, failed)
+        if opinion.confirmed:
+            self._notice(f"{desk.feature.id}: a second author expects the same at step {step}; the contract stays.")
+            return None
+        self._notice(f"{desk.feature.id}: a second author reads step {step} otherwise; its contract counts from now.")
+        return "verify", {"disputed": 0, "failed_items": []}
 
     async def _after_failure(
         self, state: CodingState, feature: Feature, verdict: Verdict, update: CodingState
@@ -353,12 +399,17 @@ class Coding:
         clear_scratch(self.parts, session_id)
 
     async def _change(
-        self, feature_id: str, change: Literal["parked", "reopened"], reason: str, entries: Sequence[SessionEntry] = ()
+        self,
+        feature_id: str,
+        change: Literal["parked", "reopened"],
+        reason: str,
+        entries: Sequence[SessionEntry] = (),
+        check: Check | None = None,
     ) -> None:
-        """A state commit: the list changes, the code does not."""
+        """A state commit: the list changes, the code does not. A check is kept for a person to decide on."""
         features = await self.ledger.features()
         changed = park(features, feature_id, reason) if change == "parked" else reopen(features, feature_id, reason)
-        await self.ledger.commit_state(feature_id, change, reason, changed, entries)
+        await self.ledger.commit_state(feature_id, change, reason, changed, entries, check=check)
         Desk(self.parts, self.ledger, changed.get(feature_id)).drop_contract()
         self.parts.events.emit(StateChanged(feature_id=feature_id, change=change, reason=reason))
 
@@ -410,9 +461,24 @@ def _told(outcome: SessionOutcome, feature: Feature) -> CodingState:
     asked = ""
     if undeclared := [name for name in outcome.changes if name not in feature.changes]:
         asked = f"{NEEDS_DECISION} it cannot be built without changing {', '.join(undeclared)}"
-    if outcome.dispute:
-        asked = f"disputed: step {outcome.dispute.step} of the check: {outcome.dispute.why}"
-    return {"summary": outcome.summary, "next": outcome.next, "turns": outcome.turns, "asked": asked}
+    dispute = outcome.dispute
+    told: CodingState = {"disputed": dispute.step if dispute else 0, "why": dispute.why if dispute else ""}
+    return {"summary": outcome.summary, "next": outcome.next, "turns": outcome.turns, "asked": asked, **told}
+
+
+def _named(verdict: Verdict) -> list[str]:
+    """The expectation that failed, by contract and place."""
+    contract = verdict.check.contract.digest() if verdict.check else ""
+    return [f"{contract}:{verdict.failed}"] if verdict.expectation else []
+
+
+def _disputed_step(state: CodingState, verdict: Verdict) -> int:
+    """What the coder disputes, if its check fails; else the step of an expectation that failed before; 0: none."""
+    if verdict.failed is None:
+        return 0
+    failed_before = bool(set(_named(verdict)) & set(state.get("failed_items", [])))
+    step = verdict.expectation.step if verdict.expectation and failed_before else 0
+    return max(state.get("disputed", 0), 0) or step
 
 
 def _amends(verdict: Verdict) -> str:

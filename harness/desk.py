@@ -14,7 +14,8 @@ from harness.project import write_atomic
 from harness.tools.memory import quote
 from harness.verify import audit
 from harness.verify.author import Agreed, contract_words, revise_contract, write_contract
-from harness.verify.check import Contract, Flow, Flows, Locator
+from harness.verify.check import Check, Contract, Expectation, Flow, Flows, Locator
+from harness.verify.dispute import Opinion, compare
 from harness.verify.verdict import Amendment, Case, Verdict
 
 if TYPE_CHECKING:
@@ -33,21 +34,65 @@ class Desk:
         self.parts, self.ledger, self.feature = parts, ledger, feature
         directory = parts.desk_dir(feature.id)
         self._contract, self._verdict = directory / "contract.json", directory / "verdict.json"
-        self._flows = directory / "flows.json"
+        self._flows, self._opinion = directory / "flows.json", directory / "opinion.json"
         self._amended = directory / "amended"
 
     async def contract(self) -> Contract:
         """What was agreed, written first where there is nothing. One call of the author."""
         if self._contract.exists():
             return Contract.model_validate_json(self._contract.read_text(encoding="utf-8"))
-        agreed = await write_contract(
+        decided = await self._decided()
+        return self._keep(Agreed(decided.contract, {}) if decided else await self._write())
+
+    async def second_opinion(self, step: int, failed: Expectation | None) -> Opinion:
+        """Have an author who has not seen the contract write it too; its contract counts where it differs at a step.
+
+        Args:
+            step: what is disputed.
+            failed: the expectation that is; None: all of the step.
+
+        Replay: the contract is kept before the opinion; what is asked again then compares it with itself.
+        """
+        first, agreed = await self.contract(), await self._write(f"/step-{step}")
+        opinion = compare(first, agreed.contract, step, failed)
+        if not opinion.confirmed:
+            self._keep(agreed)
+        write_atomic(self._opinion, opinion.model_dump_json(indent=1))
+        return opinion
+
+    def opinion(self) -> Opinion | None:
+        """What the second author of this contract said; None: it was not asked."""
+        if not self._opinion.exists():
+            return None
+        return Opinion.model_validate_json(self._opinion.read_text(encoding="utf-8"))
+
+    async def check(self) -> Check:
+        """The contract with what is bound and proved of it, for a person to decide on."""
+        contract, judged = await self.contract(), self.verdict().check
+        return judged if judged and judged.contract == contract else Check(contract=contract)
+
+    async def _decided(self) -> Check | None:
+        """What a person decided about this feature's check."""
+        check = await self.ledger.check(self.feature.id)
+        return check if check and check.contract.by == "person" else None
+
+    async def _bound_before(self) -> Check | None:
+        """The check of the last verdict, all its bindings in it; before the first, what a person decided."""
+        if not self._verdict.exists():
+            return await self._decided()
+        verdict = self.verdict()
+        shared = {name: element.locator for name, element in verdict.elements.items()}
+        check = verdict.check
+        return check.model_copy(update={"bindings": {**shared, **check.bindings}}) if check else None
+
+    async def _write(self, why: str = "") -> Agreed:
+        return await write_contract(
             self.parts.model,
             self.feature,
             await self.ledger.spec_lines(self.feature),
             await self.ledger.known(),
-            f"{self.parts.thread_id}/contract/{self.feature.id}",
+            f"{self.parts.thread_id}/contract/{self.feature.id}{why}",
         )
-        return self._keep(agreed)
 
     async def rewrite(self, verdict: Verdict) -> Contract:
         """Have the author write anew what proved nothing; the application is not touched."""
@@ -113,9 +158,11 @@ class Desk:
             parts.append(f"{said}\n\n{contract_words(amendment.contract)}")
         return "\n\n".join(parts)
 
-    def evidence(self, repairs_left: int) -> str:
-        """The message after a failed verdict."""
-        return render_evidence(self.verdict().reason, repairs_left)
+    async def evidence(self, repairs_left: int) -> str:
+        """The message after a failed verdict; with the contract, when it is not the one of the brief any more."""
+        opinion = self.opinion()
+        replaced = "" if opinion is None or opinion.confirmed else await self._words()
+        return render_evidence(self.verdict().reason, repairs_left, replaced)
 
     async def case(self, session_id: str, round_name: str, base_sha: str, *, everything: bool) -> Case:
         """All that a verdict is asked about; names bound in an earlier attempt are kept.
@@ -126,8 +173,8 @@ class Desk:
             base_sha: the tree before the session.
             everything: replay all passed checks, whatever the time.
         """
-        earlier = self.verdict() if self._verdict.exists() else None
         contract = await self.contract()
+        earlier = await self._bound_before()
         return Case(
             self.parts,
             self.feature,
@@ -167,7 +214,8 @@ class Desk:
 
     def drop_contract(self) -> None:
         """Forget what was agreed: the feature is taken up anew, by an author who has not seen it."""
-        self._contract.unlink(missing_ok=True)
+        for path in (self._contract, self._flows, self._opinion):
+            path.unlink(missing_ok=True)
         shutil.rmtree(self._amended, ignore_errors=True)
 
     def _keep(self, agreed: Agreed) -> Contract:
@@ -177,10 +225,7 @@ class Desk:
         return agreed.contract
 
 
-def _still_named(earlier: Verdict, contract: Contract) -> dict[str, Locator]:
+def _still_named(earlier: Check, contract: Contract) -> dict[str, Locator]:
     """Bindings of names that mean what they meant."""
-    if earlier.check is None:
-        return {}
-    meant = earlier.check.contract.targets
-    bound = {**{name: element.locator for name, element in earlier.elements.items()}, **earlier.check.bindings}
-    return {n: found for n, found in bound.items() if n in meant and contract.targets.get(n) == meant[n]}
+    meant = earlier.contract.targets
+    return {n: found for n, found in earlier.bindings.items() if n in meant and contract.targets.get(n) == meant[n]}

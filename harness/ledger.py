@@ -203,14 +203,26 @@ class Ledger:
         write_atomic(path, text)
 
     async def commit_state(
-        self, feature_id: str, event: str, reason: str, features: FeatureList, entries: Sequence[SessionEntry]
+        self,
+        feature_id: str,
+        event: str,
+        reason: str,
+        features: FeatureList,
+        entries: Sequence[SessionEntry],
+        *,
+        check: Check | None = None,
+        occasion: str = "",
     ) -> str:
-        """A commit of the list alone: parked, reopened, amended."""
-        count = len((await self.progress()).sessions)
-        trailers = make_trailers(
-            self._parts.thread_id, entries[-1].session if entries else f"{event}-{count}", feature_id, event
-        )
-        return await self.commit(f"{feature_id}: {event}", reason, trailers, features, entries, state_only=True)
+        """A commit of the list: parked, reopened, amended; of the code nothing.
+
+        Args:
+            check: to keep for a feature that does not pass.
+            occasion: tells this event from others; empty: the sessions so far do.
+        """
+        named = occasion or f"{event}-{len((await self.progress()).sessions)}"
+        trailers = make_trailers(self._parts.thread_id, entries[-1].session if entries else named, feature_id, event)
+        subject = f"{feature_id}: {event}"
+        return await self.commit(subject, reason, trailers, features, entries, check=check, state_only=True)
 
     async def follow(self) -> None:
         """Move the user's checked-out branch to the thread's last commit, where that overwrites nothing of theirs."""

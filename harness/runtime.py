@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.features import FeatureList
     from harness.memory.recall import Memory
     from harness.parts import Parts
+    from harness.verify.drafting import Drafted
     from harness.verify.standalone import Replays
 
 Stage = Literal["init", "build"]
@@ -175,6 +176,68 @@ async def replay_checks(
     project.prepare_state()
     settings = _load(project.directory, flags, events)
     return await replay_project(project, settings, feature_ids, url, events, headed=headed)
+
+
+async def decide_check(
+    directory: Path, feature_id: str, given: tuple[str, str] | None, *, flags: dict[str, Any], events: Events
+) -> str:
+    """Let a person accept a feature's contract, or give another; returns what was decided.
+
+    Args:
+        given: a contract or words, and where they come from; None: the contract as it stands is accepted.
+
+    Raises: SetupError, FeatureFileError: it cannot be decided so, and why; nothing was changed.
+    """
+    from harness import decisions
+    from harness.ledger import Ledger
+
+    async with _open_for_person(directory, feature_id, flags, events) as parts:
+        ledger = Ledger(parts)
+        if given is None:
+            return await decisions.accept(parts, ledger, feature_id)
+        return await decisions.amend(parts, ledger, feature_id, *given)
+
+
+async def author_check(
+    directory: Path, feature_id: str, *, url: str | None, flags: dict[str, Any], events: Events
+) -> Drafted:
+    """Write a check for a feature on an application that is there; kept as a draft only when it passes twice.
+
+    Raises: SetupError: the feature passes, and its check stays.
+    """
+    from harness import decisions
+    from harness.ledger import Ledger
+    from harness.verify.drafting import draft_check
+
+    async with _open_for_person(directory, feature_id, flags, events) as parts:
+        ledger = Ledger(parts)
+        feature = (await ledger.features()).get(feature_id)
+        if feature.passes:
+            raise SetupError(
+                f"{feature_id} passes, so its check stays.", f"`harness check show {feature_id}` tells it."
+            )
+        drafted = await draft_check(
+            parts.project, parts.settings, parts.model, feature, await ledger.spec_lines(feature), await ledger.known(),
+            (await ledger.elements()).locators(), events, url=url,
+            conversation=f"{parts.thread_id}/check/{feature_id}",
+        )  # fmt: skip
+        if drafted.tried and not drafted.reason:
+            await decisions.keep_draft(ledger, feature, drafted.tried.check)
+        return drafted
+
+
+@asynccontextmanager
+async def _open_for_person(
+    directory: Path, feature_id: str, flags: dict[str, Any], events: Events
+) -> AsyncIterator[Parts]:
+    """The parts of a run that makes no session: on the latest thread, or on a new one."""
+    project = Project.find(directory)
+    thread = _thread_to_build(project, None, False)
+    _require_files(project, feature_id)
+    async with open_parts(directory, thread.thread_id, RunOptions(), flags, events, Stop()) as parts:
+        if not any(known.thread_id == thread.thread_id for known in load_threads(project)):
+            _record(parts, "build", "Decided", f"A person looked at the check of {feature_id}.")
+        yield parts
 
 
 @asynccontextmanager

@@ -9,8 +9,8 @@ before it, or that act was left out. What is moved by none of these goes back to
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from harness.browser.failed import ActFailed
@@ -48,6 +48,12 @@ class Proof:
     """All acts worked and all expectations held before the feature was built."""
     failed: ReplayResult | None = None
     """A play on the new tree that did not hold by itself: the check is not stable."""
+
+    def accepting(self, accepted: Collection[int]) -> Proof:
+        """The same, with what a person takes as it is proved by that person."""
+        taken = [ProofOfMeaning(item=index, kind="person") for index in self.unproved if index in accepted]
+        items = sorted((*self.items, *taken), key=lambda proof: proof.item)
+        return replace(self, items=tuple(items), unproved=tuple(i for i in self.unproved if i not in accepted))
 
     def counts(self) -> dict[str, int]:
         """Expectations by kind of proof."""

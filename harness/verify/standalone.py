@@ -147,7 +147,7 @@ async def _replay_all(
     if not checks:
         return []
     elements, steps = read_elements(project.checks_dir).locators(), {feature.id: feature.steps for feature in wanted}
-    async with _sites(project, settings, url, events, headed=headed) as (hall, open_site):
+    async with open_sites(project, settings, url, events, headed=headed) as (hall, open_site):
         played = await regress(hall.replayer, checks, elements, open_site, steps=steps, seconds=0, purpose="verify")
     found = {result.feature_id: result for result in played}
     return [_told(feature, found[feature.id]) for feature in wanted]
@@ -200,10 +200,10 @@ async def _commit_words(project: Project) -> str:
 
 
 @asynccontextmanager
-async def _sites(
-    project: Project, settings: Settings, url: str | None, events: Events, *, headed: bool
+async def open_sites(
+    project: Project, settings: Settings, url: str | None, events: Events, *, headed: bool = False
 ) -> AsyncIterator[tuple[Hall, OpenSite]]:
-    """A hall, and how a worker in it gets an application with pages of its own."""
+    """A hall, and how a worker in it gets an application with pages of its own: the files as they are, or a URL's."""
     with tempfile.TemporaryDirectory(prefix="verify-", dir=project.state_dir) as directory:
         name, prefix = Path(directory).name, ""
         if url:  # the address is the host's, so the browser must not be shut into a room

@@ -8,12 +8,12 @@ again. All of it together costs at most `MAX_CALLS` of the binder.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.events import NamesBound
 from harness.verify.binding import MAX_CALLS, Binding, bind, rebind
-from harness.verify.check import Check, Contract, Expectation, Locator
+from harness.verify.check import Act, Check, Contract, Expectation, Locator, targets_of
 
 if TYPE_CHECKING:
     from harness.features import Feature
@@ -73,6 +73,7 @@ class Trial:
         self._tell(contract, binding)
         if first is None or binding.bindings:
             first = await self._replayed(contract, {**bound, **binding.bindings}, elements, binding)
+        first = replace(first, calls=binding.calls, problems=binding.problems)
         doubts = doubts_of(contract, first.result)
         if not doubts or binding.calls >= MAX_CALLS:
             return first
@@ -121,8 +122,10 @@ def doubts_of(contract: Contract, result: ReplayResult) -> dict[str, str]:
         return {}
     if item.says_absent:
         return {item.target: "it matched something where this should not be on the page"}
-    absences = [index for index, other in contract.expectations() if other.says_absent and other.target == item.target]
-    matches = {played.index: played.matches for played in result.items}
-    if absences and failed.matches == 0 and not any(matches.get(index) for index in absences):
+    seen = [other for _, other in contract.expectations()]
+    about = [index for index, other in enumerate(contract.items) if item.target in targets_of(other)]
+    played = {result.index: result for result in result.items}
+    found = [i for i in about if i in played and (played[i].matches or isinstance(contract.items[i], Act))]
+    if failed.matches == 0 and not found and any(other.says_absent and other.target == item.target for other in seen):
         return {item.target: "it matched nothing at any moment of the check"}
     return {}

@@ -23,7 +23,7 @@ from harness.prompts import fence
 from harness.verify.app import AppNotStarted
 from harness.verify.author import Known, write_contract
 from harness.verify.before import Before
-from harness.verify.check import Check, Contract, Element, Elements, Flows, Locator
+from harness.verify.check import Check, Contract, Element, Elements, Expectation, Flows, Locator
 from harness.verify.hall import Hall, candidate_of, open_hall
 from harness.verify.proof import Proof, prove
 from harness.verify.regress import RegressResult
@@ -66,8 +66,16 @@ class Verdict(BaseModel):
     """What is said if the feature is parked now; empty: the reason."""
     park_now: bool = False
     """Another attempt cannot help: a person must decide."""
+    failed: int | None = None
+    """Index of the item of its own contract that did not hold."""
     meaningless: tuple[str, ...] = ()
     """Expectations, in words, that nothing makes fail: the contract must be written again."""
+
+    @property
+    def expectation(self) -> Expectation | None:
+        """The expectation of its own contract that did not hold; None where an act or something else failed."""
+        item = self.check.contract.items[self.failed] if self.check and self.failed is not None else None
+        return item if isinstance(item, Expectation) else None
 
     @property
     def gist(self) -> str:
@@ -181,8 +189,10 @@ async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
         tried = await _tried(case, hall, site, case.contract, case.conversation, case.known, before.look)
         check, result = tried.check, tried.result
         if not result.passed:
-            return _no(case, result.reason, check=check, evidence=result.evidence)
+            failed = result.failed.index if result.failed else None
+            return _no(case, result.reason, check=check, evidence=result.evidence, failed=failed)
         proof = await prove(hall.replayer, check, case.elements.locators(), await before.red(), site)
+        proof = proof.accepting(case.contract.accepted)
     if proof.failed:
         reason = f"It passed twice, then not again.\n{proof.failed.reason}"
         return _no(case, reason, check=check, evidence=result.evidence)
@@ -323,8 +333,11 @@ async def _gate(case: Case, hall: Hall, verdict: Verdict) -> Verdict:
     return verdict
 
 
-def _no(case: Case, reason: str, *, check: Check | None = None, evidence: str = "") -> Verdict:
-    return Verdict(feature_id=case.feature.id, passed=False, reason=reason, check=check, evidence=evidence)
+def _no(
+    case: Case, reason: str, *, check: Check | None = None, evidence: str = "", failed: int | None = None
+) -> Verdict:
+    known = {"check": check, "evidence": evidence, "failed": failed}
+    return Verdict.model_validate({"feature_id": case.feature.id, "passed": False, "reason": reason, **known})
 
 
 def _told(case: Case, verdict: Verdict) -> Verdict:

@@ -24,12 +24,13 @@ _MATCH = {"is": "to be", "contains": "to contain", "matches": "to match"}
 _KEPT = {"text": "text", "count": "number", "value": "value"}
 
 
-def show(contract: Contract, steps: Sequence[str] = ()) -> str:
+def show(contract: Contract, steps: Sequence[str] = (), notes: Mapping[int, str] | None = None) -> str:
     """A whole contract, as a list a person can follow.
 
     Args:
         contract: what to show.
         steps: the feature's own lines, shown above what belongs to them.
+        notes: what is said of an item, by its index.
     """
     lines: list[str] = []
     step = 0
@@ -38,7 +39,8 @@ def show(contract: Contract, steps: Sequence[str] = ()) -> str:
             lines.append(f"Step {item.step} {quote(steps[item.step - 1])}")
         step = item.step
         assumed = " (assumed)" if isinstance(item, Expectation) and item.source == "assumed" else ""
-        lines.append(f"  {number}. {phrase(item, contract.targets)}{assumed}")
+        note = (notes or {}).get(number - 1, "")
+        lines.append(f"  {number}. {phrase(item, contract.targets)}{assumed}{f' [{note}]' if note else ''}")
     return "\n".join(lines)
 
 

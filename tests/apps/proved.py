@@ -45,7 +45,7 @@ async def make(directory: Path, inside: str = "") -> Path:
     (project_dir / "features.json").write_text(features.to_json(), encoding="utf-8")
     git(directory, "add", ".")
     git(directory, "commit", "--quiet", "--message", "start")
-    ledger = Ledger(_parts(project_dir))
+    ledger = Ledger(parts_of(project_dir))
     for number, name in enumerate(PROVED, 1):
         await _prove(ledger, name, number)
     await ledger.commit_state("delete", "parked", "why", park(await ledger.features(), "delete", "why"), ())
@@ -70,7 +70,8 @@ def _elements() -> dict[str, Element]:
     return {name: Element(description=words, locator=todo_app.ELEMENTS[name]) for name, words in described}
 
 
-def _parts(directory: Path) -> Parts:
+def parts_of(directory: Path) -> Parts:
+    """What a ledger needs of a run, without a model."""
     project, unused = Project.find(directory), cast("Any", None)
     project.prepare_state()
     repo = Repo.open(directory)

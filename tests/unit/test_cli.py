@@ -45,10 +45,16 @@ def harness(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     return call
 
 
-COMMANDS = ["init", "run", "resume", "threads", "status", "log", "verify", "demo", "doctor"]
+COMMANDS = ["init", "run", "resume", "threads", "status", "log", "verify", "demo", "doctor", "check"]
 
 
-@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), *(["memory", n] for n in ("search", "stats"))])
+OF_CHECK = ("show", "lint", "author", "accept", "amend")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [*([n] for n in COMMANDS), *(["memory", n] for n in ("search", "stats")), *(["check", n] for n in OF_CHECK)],
+)
 def test_every_command_has_help(harness: Callable[..., Said], command: list[str]) -> None:
     said = harness(*command, "--help")
     assert said.code == 0
@@ -130,6 +136,9 @@ def test_the_version_is_told(harness: Callable[..., Said]) -> None:
         ["init", "--spec", "/"],
         ["memory", "search", "x", "--since", "soon"],
         ["memory", "search", "x", "--kind", "gossip"],
+        ["check", "show"],
+        ["check", "amend", "F001"],
+        ["check", "amend", "F001", "--file", "missing.json"],
     ],
 )
 def test_wrong_usage_ends_with_2_and_makes_nothing(

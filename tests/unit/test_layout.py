@@ -28,7 +28,7 @@ LEVELS = [
     {"cli", "console", "status", "log", "demo", "__main__"},
     {"runtime", "doctor"},
     {"initializer", "coding"},
-    {"session", "coder", "desk", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
+    {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
     | {"verify", "tools"},
     {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts"}
     | {"repo", "worktree", "commits", "fast_forward", "stale_locks", "git"},

@@ -1,0 +1,108 @@
+"""What a person decides about a check: it is right as it stands, or this is what it should say.
+
+A decision is a state commit on the thread's branch. From then on the contract is the person's: no author writes it
+again and no coder can dispute it, but what it expects must still be seen in the browser.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.desk import Desk
+from harness.errors import FeatureFileError, SetupError
+from harness.events import StateChanged
+from harness.features import reopen
+from harness.state_file import file_errors, parse_json
+from harness.verify.author import Agreed, Draft, Known, agree, draft_problems, write_contract
+from harness.verify.check import Check
+
+if TYPE_CHECKING:
+    from harness.features import Feature
+    from harness.ledger import Ledger
+    from harness.parts import Parts
+
+_NOT_THE_AUTHORS = {"version", "feature_id", "by", "accepted"}
+
+
+async def accept(parts: Parts, ledger: Ledger, feature_id: str) -> str:
+    """Take a feature's contract as it stands; expectations that nothing made fail are then proved by the person.
+
+    Returns: what was decided, in words.
+    Raises: UnknownFeature: there is no such feature. SetupError: it passes, or there is no contract to accept.
+    """
+    feature, check = (await ledger.features()).get(feature_id), await ledger.check(feature_id)
+    if feature.passes:
+        raise SetupError(f"{feature_id} passes; there is nothing to accept.", "`harness check show` prints its check.")
+    if check is None:
+        raise SetupError(
+            f"No contract of {feature_id} is kept.",
+            f"It is kept when a person must decide; `harness check amend {feature_id} --file FILE` gives one.",
+        )
+    accepted = _unproved(check) if feature.reason.startswith("needs a person:") else ()
+    contract = check.contract.model_copy(update={"by": "person", "accepted": accepted})
+    reason = f"accepted by a person; before: {feature.reason or 'open'}"
+    await _decide(parts, ledger, feature, check.model_copy(update={"contract": contract, "proof": ()}), reason)
+    taken = f", {len(accepted)} expectations on your word" if accepted else ""
+    return f"{feature_id} is open again with its contract as it stands{taken}."
+
+
+async def amend(parts: Parts, ledger: Ledger, feature_id: str, text: str, name: str) -> str:
+    """Give a feature another contract.
+
+    Args:
+        text: a contract as JSON, or a person's words, from which the author writes one.
+        name: where the text comes from, for errors.
+
+    Returns: what was decided, in words.
+    Raises: FeatureFileError: it is no contract for this feature, and why. UnknownFeature. ModelError: no author.
+    """
+    feature = (await ledger.features()).get(feature_id)
+    spec_lines, known = await ledger.spec_lines(feature), await ledger.known()
+    if text.lstrip().startswith("{"):
+        agreed = read_contract(text, name, feature, spec_lines, known)
+    else:
+        said = f"{spec_lines}\n\nA person decided about this feature:\n{text.strip()}"
+        conversation = f"{parts.thread_id}/contract/{feature_id}/amend"
+        agreed = await write_contract(parts.model, feature, said, known, conversation)
+    contract = agreed.contract.model_copy(update={"by": "person"})
+    await _decide(parts, ledger, feature, Check(contract=contract), f"amended by a person ({name})")
+    return f"{feature_id} is open with the contract you gave; `harness run --feature {feature_id}` builds it."
+
+
+async def keep_draft(ledger: Ledger, feature: Feature, check: Check) -> None:
+    """Keep a check that a person asked for and has not accepted; a build takes no notice of it until they do."""
+    features, occasion = await ledger.features(), f"amended-{(await ledger.head())[:12]}"
+    reason = "A draft that passed twice on the application; nothing was seen to make it fail."
+    await ledger.commit_state(feature.id, "amended", reason, features, (), check=check, occasion=occasion)
+
+
+def read_contract(text: str, name: str, feature: Feature, spec_lines: str, known: Known) -> Agreed:
+    """A contract a person wrote: what an author submits, or a whole check.
+
+    Raises: FeatureFileError: it is neither, or breaks a rule for contracts; each problem is named.
+    """
+    with file_errors(Path(name), "contract"):
+        data = parse_json(text)
+        data = data.get("contract", data) if isinstance(data, dict) else data
+        if isinstance(data, dict):
+            data = {key: value for key, value in data.items() if key not in _NOT_THE_AUTHORS}
+        draft = Draft.model_validate(data)
+    if problems := draft_problems(draft, feature, spec_lines, known):
+        listed = "\n".join(f"- {problem}" for problem in problems)
+        raise FeatureFileError(f"{name} is no contract for {feature.id}:\n{listed}", "Mend these; nothing was changed.")
+    return agree(draft, feature, spec_lines, known)
+
+
+async def _decide(parts: Parts, ledger: Ledger, feature: Feature, check: Check, reason: str) -> None:
+    """Commit a person's check and open its feature."""
+    features = reopen(await ledger.features(), feature.id, reason)
+    occasion = f"amended-{(await ledger.head())[:12]}"
+    await ledger.commit_state(feature.id, "amended", reason, features, (), check=check, occasion=occasion)
+    Desk(parts, ledger, feature).drop_contract()
+    parts.events.emit(StateChanged(feature_id=feature.id, change="amended", reason=reason))
+
+
+def _unproved(check: Check) -> tuple[int, ...]:
+    proved = {proof.item for proof in check.proof}
+    return tuple(index for index, _ in check.contract.expectations() if index not in proved)
