@@ -134,13 +134,14 @@ class Page:
         """One request to the worker about this page."""
         return await self._wire.ask(self._page_id, call, args, wait + CALL_SECONDS)
 
-    async def reset(self, base_url: str) -> None:
+    async def reset(self, base_url: str, also: Sequence[str] = ()) -> None:
         """Make it like a new page for the application at `base_url`.
 
         All storage of every origin, the history, the facts and the window size are taken back; a page that crashed
-        or hangs is replaced. From here on other hosts and ports than those of `base_url` are blocked.
+        or hangs is replaced. From here on other hosts and ports than those of `base_url` and `also` (further addresses
+        of the application) are blocked.
         """
-        await self.ask("reset", base_url=base_url)
+        await self.ask("reset", base_url=base_url, also=list(also))
 
     async def act(
         self,

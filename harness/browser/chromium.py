@@ -35,7 +35,7 @@ FLAGS = (
     "--use-mock-keychain", "--hide-scrollbars", "--force-color-profile=srgb", "--lang=en-US",
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     # RenderDocument gives each navigation a frame of its own: a third more work between two checks
-    "--disable-features=IsolateOrigins,site-per-process,BackForwardCache,RenderDocument,Translate,MediaRouter,"
+    "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes,BackForwardCache,RenderDocument,Translate,MediaRouter,"
     "OptimizationHints",
     "--disable-site-isolation-trials",
 )  # fmt: skip

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from harness.browser import pixels
 from harness.browser.failed import ActFailed
+from harness.browser.frames import Frames
 from harness.browser.target import Target
 from harness.browser.watch import BLANK_PATH, LOOPBACK, Watch
-from harness.browser.world import NAME, World, WorldGone
+from harness.browser.world import NAME, WorldGone
 
 if TYPE_CHECKING:
     from harness.browser.chromium import Chromium
@@ -37,7 +37,8 @@ class TabPage:
         """Open the tab in a context that reaches loopback and `host`."""
         self._host = host
         self.target = await Target.open(self._chromium, *self.size, host)
-        self.watch, self.world = Watch(self.target), World(self.target)
+        self.watch, self.frames = Watch(self.target), Frames(self.target)
+        self.world = self.frames.main
         self._loads: set[str] = set()
         self._moved = asyncio.Event()
         self.target.on("Page.lifecycleEvent", self._lifecycle)
@@ -46,8 +47,8 @@ class TabPage:
         send = self.target.send
         await asyncio.gather(
             self.watch.install(),
-            self.world.install(),
-            *(send(f"{domain}.enable") for domain in ("Page", "Runtime", "Network", "Log", "Animation")),
+            self.frames.install(),
+            *(send(f"{domain}.enable") for domain in ("Page", "Runtime", "DOM", "Network", "Log", "Animation")),
             send("Page.setLifecycleEventsEnabled", {"enabled": True}),
             # fast rather than off: applications wait for `transitionend`
             send("Animation.setPlaybackRate", {"playbackRate": 1000}),
@@ -64,14 +65,14 @@ class TabPage:
 
     # --- from one state to the next ---
 
-    async def reset(self, base_url: str) -> None:
+    async def reset(self, base_url: str, also: Sequence[str] = ()) -> None:
         """Take everything back; a page that crashed, hangs or needs another host is replaced."""
         from pyppeteer.errors import NetworkError
 
         host = urlsplit(base_url).hostname or ""
         host = "" if host in LOOPBACK else host
         try:
-            if self.target.is_crashed or host != self._host:
+            if self.target.is_crashed or host != self._host or self.frames.has_foreign:
                 raise ActFailed("page crashed")
             await asyncio.wait_for(self._clean(base_url), 6)
         except (ActFailed, NetworkError, WorldGone, TimeoutError):
@@ -79,14 +80,14 @@ class TabPage:
             await self.open(host)
         self.base_url = base_url
         self.watch.clear()
-        self.watch.allowed = urlsplit(base_url).netloc
+        self.watch.allowed = frozenset(urlsplit(each).netloc for each in (base_url, *also))
         self._ghosts.clear()
         self._undo.clear()
 
     async def _clean(self, base_url: str) -> None:
         send = self.target.send
         self.watch.answer = "accept"
-        self.watch.allowed = ""  # the blank documents of former addresses too
+        self.watch.allowed = frozenset()  # the blank documents of former addresses too
         await self._thaw()
         await self._leave()
         types = "cookies,local_storage,indexeddb,websql,service_workers,cache_storage,file_systems,shader_cache"
@@ -165,7 +166,7 @@ class TabPage:
         end = clock() + limit
         while (left := end - clock()) > 0:
             try:
-                is_calm = await self.world.call("settle", calm_ms, left * 1000, limit=left + 2.0)
+                is_calm = await self.frames.settle(calm_ms, left * 1000)
             except WorldGone:
                 await asyncio.sleep(0.02)
                 continue
@@ -193,8 +194,7 @@ class TabPage:
 
     async def observe(self, locators: list[Any], attributes: list[str], styles: list[str], asked: list[Any]) -> Any:
         """What each locator matches now."""
-        seen = await self.world.settled_call("observe", locators, attributes, styles, asked)
-        return await pixels.settle(self.target, self.world, seen)
+        return await self.frames.observe(locators, attributes, styles, asked)
 
     async def facts(self) -> dict[str, Any]:
         """Where the page is and what happened in it."""
@@ -204,7 +204,7 @@ class TabPage:
 
     async def snapshot(self, max_bytes: int) -> str:
         """The page in indented lines; refs go on counting over documents, so that an old one means nothing new."""
-        answer = await self.world.settled_call("snapshot", max_bytes, self._next_ref, limit=10.0)
+        answer = await self.frames.snapshot(max_bytes, self._next_ref)
         self._next_ref = answer["next"]
         return str(answer["text"])
 
@@ -222,7 +222,7 @@ class TabPage:
         ghost = self._ghosts.get(text) if kind == "ghost" else None
         if kind == "ghost" and ghost is None:
             return False
-        if not await self.world.settled_call("disturb", kind, locator, text, ghost):
+        if not await self.frames.disturb(kind, locator, text, ghost):
             return False
         self._undo.append(None)
         return True
@@ -235,11 +235,11 @@ class TabPage:
         if back is not None:
             back()
         else:
-            await self.world.settled_call("undo")
+            await self.frames.undo()
 
     async def keep_ghost(self, key: str, locator: Any) -> bool:
         """Keep a copy of the visible match, for the time when it is gone."""
-        ghost = await self.world.settled_call("keepGhost", locator)
+        ghost = await self.frames.keep_ghost(locator)
         if ghost:
             self._ghosts[key] = ghost
         return bool(ghost)
@@ -247,7 +247,7 @@ class TabPage:
     async def freeze(self, mode: str | None) -> None:
         """Take handlers, DOM changes or stored data away from now on, in following documents too (not `dom`)."""
         await self._thaw()
-        await self.world.settled_call("freeze", mode)
+        await self.frames.everywhere("freeze", mode)
         if mode == "handlers":
             await self._in_new_documents("harness.freeze('handlers')")
         elif mode == "storage":
@@ -262,9 +262,9 @@ class TabPage:
     async def _keep_storage(self) -> None:
         import json
 
-        kept = await self.world.settled_call("readStorage")
+        kept = await self.frames.everywhere("readStorage")
         self._kept_cookies = (await self.target.send("Network.getCookies"))["cookies"]
-        await self._in_new_documents(f"harness.putStorage({json.dumps(kept)})")
+        await self._in_new_documents(f"{json.dumps(kept)}.forEach(harness.putStorage)")
 
     async def _lose_storage(self) -> None:
         if self._kept_cookies is None:

@@ -34,8 +34,8 @@ class Watch:
     failed: list[str] = field(default_factory=list)
     answer: str = "accept"
     """How dialogs are answered: accept, dismiss, or a text for prompts."""
-    allowed: str = ""
-    """host:port of the application; empty: not known yet, everything passes."""
+    allowed: frozenset[str] = frozenset()
+    """host:port of each of the application's addresses; empty: not known yet, everything passes."""
     origins: set[str] = field(default_factory=set)
     _requests: dict[str, tuple[str, float]] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ class Watch:
             return True
         if parts.scheme not in ("http", "https", "ws", "wss"):
             return False
-        return not self.allowed or _same_place(parts.netloc, self.allowed)
+        return not self.allowed or any(_same_place(parts.netloc, each) for each in self.allowed)
 
     def _dialog(self, event: dict[str, Any]) -> None:
         kind = event["type"]

@@ -25,10 +25,11 @@ class Pages:
         self._pages: dict[str, Page] = {}
         self._in_use: set[str] = set()
         self._base_url = ""
+        self._also: tuple[str, ...] = ()
 
-    def begin(self, base_url: str) -> None:
-        """A new check starts: whatever a page still holds is emptied before it is used again."""
-        self._base_url = base_url
+    def begin(self, base_url: str, also: tuple[str, ...] = ()) -> None:
+        """A new check of the application at these addresses starts: pages are emptied before they are used again."""
+        self._base_url, self._also = base_url, also
         self._in_use.clear()
 
     async def of(self, user: str) -> Page:
@@ -59,12 +60,12 @@ class Pages:
         """Give a user an empty page; a new one when the old went down with its browser."""
         if page := self._pages.get(user):
             try:
-                await page.reset(self._base_url)
+                await page.reset(self._base_url, self._also)
                 return
             except BrowserError:
                 await self.close()
         page = self._pages[user] = await self._browser.new_page()
-        await page.reset(self._base_url)
+        await page.reset(self._base_url, self._also)
 
 
 @dataclass(frozen=True)

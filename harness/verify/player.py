@@ -117,7 +117,7 @@ class Player:
         self._acting = False
         await self.site.instance.reset()
         self.site.instance.touch()
-        self.site.pages.begin(self.site.instance.base_url)
+        self.site.pages.begin(self.site.instance.base_url, self.site.instance.also)
 
     async def play(
         self,

@@ -23,7 +23,7 @@ class FakePage:
         self.dialogs: list[Dialog] = []
         self.is_hung = False
 
-    async def reset(self, base_url: str) -> None:
+    async def reset(self, base_url: str, also: Sequence[str] = ()) -> None:
         self.resets += 1
         self.acts.clear()
         self.dialogs.clear()
@@ -72,6 +72,7 @@ class FakeInstance:
     """An application that is always there."""
 
     base_url = "http://127.0.0.1:1"
+    also = ()
 
     def __init__(self) -> None:
         self.calls: list[str] = []
