@@ -216,7 +216,7 @@ class Acts:
         await self._mouse("mouseReleased", to["x"], to["y"], "left", 1)
 
     async def _answer_dialog(self, a: dict[str, Any]) -> None:
-        self._page.watch.answer = a["value"] or "accept"
+        self._page.record.answer = a["value"] or "accept"
 
     async def _viewport(self, a: dict[str, Any]) -> None:
         width, _, height = (a["value"] or "").lower().replace("\u00d7", "x").partition("x")

@@ -104,6 +104,10 @@ class Frames:
 
     # --- what there is ---
 
+    def has(self, frame_id: str) -> bool:
+        """Whether a frame is one of these."""
+        return frame_id in self._worlds
+
     async def places(self, inside: Sequence[Locator] = ()) -> list[Place]:
         """The main document and every frame that has a box, a frame after what is around it.
 
@@ -215,8 +219,8 @@ class Frames:
             return dict(await self.main.call("aim", target, purpose))
         if isinstance(target, str):
             return await self._aim_by_ref(places, target, purpose)
-        place, target = await _the_one(places, target)
-        return target if place is None else await self._aim_in(place, target, purpose)
+        place, found = await _the_one(places, target)
+        return dict(found) if place is None else await self._aim_in(place, found, purpose)
 
     async def _aim_by_ref(self, places: list[Place], ref: str, purpose: str) -> dict[str, Any]:
         answer: dict[str, Any] = {}

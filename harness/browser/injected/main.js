@@ -16,5 +16,7 @@ globalThis.harness = {
   stageOf, covers, hits, locate, staged, refOf,
   page: () => ({ url: location.href, title: document.title,
     overflow_x: document.documentElement.scrollWidth > document.documentElement.clientWidth + 1 }),
+  readClipboard: () => navigator.clipboard ? navigator.clipboard.readText() : "",
+  writeClipboard: (text) => navigator.clipboard?.writeText(text),
   wipe,
 };
