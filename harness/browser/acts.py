@@ -62,7 +62,7 @@ class Acts:
         end = clock() + wait_seconds
         while True:
             try:
-                answer: dict[str, Any] = await self._page.world.call("aim", target, purpose)
+                answer: dict[str, Any] = await self._page.frames.aim(target, purpose)
             except WorldGone:
                 answer = {"state": "gone", "reason": "the page keeps being replaced by another"}
             if "reason" not in answer:
@@ -104,7 +104,7 @@ class Acts:
         if at["tag"] == "select":
             return await self._choose(a["value"])
         text = a["value"] or ""
-        ready = await self._page.world.settled_call("prepareFill", text)
+        ready = await self._page.frames.aimed.settled_call("prepareFill", text)
         if ready.get("reason"):
             raise ActFailed(ready["reason"])
         if ready["done"]:
@@ -122,7 +122,7 @@ class Acts:
     async def _type(self, a: dict[str, Any]) -> None:
         if a["target"] is not None:
             await self._aim(a["target"], "fill", a["wait_seconds"])
-            await self._page.world.settled_call("focusEnd")
+            await self._page.frames.aimed.settled_call("focusEnd")
         for character in a["value"]:
             events = key_events("Enter" if character == "\n" else character)
             if not events:
@@ -134,7 +134,7 @@ class Acts:
         modifiers, key = parse_chord(a["value"])
         if a["target"] is not None:
             await self._aim(a["target"], "press", a["wait_seconds"])
-            await self._page.world.settled_call("focusEnd")
+            await self._page.frames.aimed.settled_call("focusEnd")
         held = 0
         for name in modifiers:
             held |= MODIFIERS[name]
@@ -155,10 +155,10 @@ class Acts:
         await self._click_at(at["x"], at["y"])
         await self._page.ready()
         try:
-            now = await self._page.world.call("checkedNow")
+            now = await self._page.frames.aimed.call("checkedNow")
         except (WorldGone, ActFailed):
             return  # the click opened another document, or the element was drawn anew: its expectations will tell
-        if now is not None and now != wanted and await self._page.world.call("isAimedThere"):
+        if now is not None and now != wanted and await self._page.frames.aimed.call("isAimedThere"):
             raise ActFailed(f"clicking it did not {'check' if wanted else 'uncheck'} it")
 
     async def _select(self, a: dict[str, Any]) -> None:
@@ -166,7 +166,7 @@ class Acts:
         await self._choose(a["value"])
 
     async def _choose(self, value: str) -> None:
-        if reason := await self._page.world.settled_call("choose", value):
+        if reason := await self._page.frames.aimed.settled_call("choose", value):
             raise ActFailed(reason)
 
     async def _upload(self, a: dict[str, Any]) -> None:
@@ -184,7 +184,7 @@ class Acts:
     async def _give_file(self, at: dict[str, Any], path: Path) -> None:
         target = self._page.target
         if at["tag"] == "input" and at["type"] == "file":
-            handle = await self._page.world.call("theAimed")
+            handle = await self._page.frames.aimed.call("theAimed")
             await target.send("DOM.setFileInputFiles", {"files": [str(path)], "objectId": handle["objectId"]})
             return
         opened: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -216,7 +216,7 @@ class Acts:
         await self._mouse("mouseReleased", to["x"], to["y"], "left", 1)
 
     async def _answer_dialog(self, a: dict[str, Any]) -> None:
-        self._page.watch.answer = a["value"] or "accept"
+        self._page.record.answer = a["value"] or "accept"
 
     async def _viewport(self, a: dict[str, Any]) -> None:
         width, _, height = (a["value"] or "").lower().replace("\u00d7", "x").partition("x")

@@ -76,6 +76,8 @@ class Browser:
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
         self._last_page = 0
+        self.clipboard = asyncio.Lock()
+        """Held while a check uses the clipboard, of which there is one for all pages."""
         self.version = ""
 
     @classmethod
@@ -134,13 +136,14 @@ class Page:
         """One request to the worker about this page."""
         return await self._wire.ask(self._page_id, call, args, wait + CALL_SECONDS)
 
-    async def reset(self, base_url: str) -> None:
+    async def reset(self, base_url: str, also: Sequence[str] = (), *, clipboard: bool = False) -> None:
         """Make it like a new page for the application at `base_url`.
 
         All storage of every origin, the history, the facts and the window size are taken back; a page that crashed
-        or hangs is replaced. From here on other hosts and ports than those of `base_url` are blocked.
+        or hangs is replaced. From here on other hosts and ports than those of `base_url` and `also` (further addresses
+        of the application) are blocked. `clipboard` empties it, which all pages of a browser share.
         """
-        await self.ask("reset", base_url=base_url)
+        await self.ask("reset", base_url=base_url, also=list(also), clipboard=clipboard)
 
     async def act(
         self,
@@ -205,9 +208,9 @@ class Page:
         )
         return [Observation.model_validate(each) for each in answer]
 
-    async def facts(self) -> PageFacts:
-        """Address, title, and what happened since the last reset."""
-        return PageFacts.model_validate(await self.ask("facts"))
+    async def facts(self, *, clipboard: bool = False) -> PageFacts:
+        """Address and title of the tab that is looked at, and what happened in all of them since the last reset."""
+        return PageFacts.model_validate(await self.ask("facts", clipboard=clipboard))
 
     async def snapshot(self, max_bytes: int = 20_000) -> str:
         """What can be seen, as indented lines with roles, names, values, states and refs."""

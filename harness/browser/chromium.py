@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harness.browser import repairs
+from harness.browser.session import Session
 
 PASSED_ON = ("PATH", "HOME", "XDG_RUNTIME_DIR", "FONTCONFIG_FILE", "FONTCONFIG_PATH", "LD_LIBRARY_PATH", "HARNESS_MARK")
 """All that Chromium gets of our environment: no key, no token. By the mark a room without a sandbox finds it."""
 WINDOW = ("DISPLAY", "XAUTHORITY")
 """Set only for a browser with a window."""
 PROFILE_PREFIX = "harness-browser-"
+PREFERENCES = {"profile": {"default_content_setting_values": {"automatic_downloads": 1}}}
+"""A second download of a page is not asked about: nobody is there to answer."""
 LIBC = ctypes.CDLL(None)  # loaded before any fork
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -35,7 +40,7 @@ FLAGS = (
     "--use-mock-keychain", "--hide-scrollbars", "--force-color-profile=srgb", "--lang=en-US",
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     # RenderDocument gives each navigation a frame of its own: a third more work between two checks
-    "--disable-features=IsolateOrigins,site-per-process,BackForwardCache,RenderDocument,Translate,MediaRouter,"
+    "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes,BackForwardCache,RenderDocument,Translate,MediaRouter,"
     "OptimizationHints",
     "--disable-site-isolation-trials",
 )  # fmt: skip
@@ -57,6 +62,9 @@ class Chromium:
         self.profile = profile
         self.connection: Any = None
         self.version = ""
+        self.on_popup: Callable[[dict[str, Any], Session], None] | None = None
+        """Told of each tab that a page opened, with the browser's words about it; None: they never run."""
+        self._sessions: dict[str, asyncio.Future[Session]] = {}
 
     @classmethod
     async def start(cls, executable: str, extra: tuple[str, ...] = HEADLESS, limit_seconds: float = 30.0) -> Chromium:
@@ -106,6 +114,7 @@ class Chromium:
         port, path = await self._endpoint()
         self.connection = Connection(f"ws://127.0.0.1:{port}{path}", asyncio.get_running_loop())
         self.version = (await self.connection.send("Browser.getVersion"))["product"]
+        await self._follow_tabs()
 
     async def _endpoint(self) -> tuple[str, str]:
         port_file = self.profile / "DevToolsActivePort"
@@ -114,6 +123,31 @@ class Chromium:
                 raise StartFailed(f"Chromium ended with {self.process.returncode}")
             await asyncio.sleep(0.02)
         return words[0], words[1]
+
+    async def _follow_tabs(self) -> None:
+        """From now on every tab waits until somebody takes it."""
+
+        def attached(event: dict[str, Any]) -> None:
+            info, session = event["targetInfo"], Session(self.connection, event["sessionId"])
+            if not info.get("openerId"):
+                self._expected(info["targetId"]).set_result(session)
+            elif self.on_popup:
+                self.on_popup(info, session)
+
+        self.connection.on("Target.attachedToTarget", attached)
+        pages = [{"type": "page"}]
+        params = {"autoAttach": True, "waitForDebuggerOnStart": True, "flatten": True, "filter": pages}
+        await self.connection.send("Target.setAutoAttach", params)
+
+    async def session_of(self, target_id: str) -> Session:
+        """The session of a tab that was just created."""
+        async with asyncio.timeout(15):
+            session = await self._expected(target_id)
+        del self._sessions[target_id]
+        return session
+
+    def _expected(self, target_id: str) -> asyncio.Future[Session]:
+        return self._sessions.setdefault(target_id, asyncio.get_running_loop().create_future())
 
     async def stop(self) -> None:
         """End the whole process group and remove the profile; safe to call twice."""
@@ -142,7 +176,10 @@ def adopt_orphans() -> None:
 def _make_profile() -> Path:
     """A new directory whose path leaves room for Chromium's sockets below it (108 bytes in all)."""
     folder = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix=PROFILE_PREFIX, dir=folder if len(folder) < 40 else "/tmp"))
+    profile = Path(tempfile.mkdtemp(prefix=PROFILE_PREFIX, dir=folder if len(folder) < 40 else "/tmp"))
+    (profile / "Default").mkdir()
+    (profile / "Default" / "Preferences").write_text(json.dumps(PREFERENCES), encoding="utf-8")
+    return profile
 
 
 async def _reap_group(group: int, limit_seconds: float = 2.0) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from harness.browser import pixels
+from harness.browser import clock
 from harness.browser.failed import ActFailed
+from harness.browser.frames import Frames
 from harness.browser.target import Target
-from harness.browser.watch import BLANK_PATH, LOOPBACK, Watch
-from harness.browser.world import NAME, World, WorldGone
+from harness.browser.watch import BLANK_PATH, LOOPBACK, Record, Watch
+from harness.browser.world import NAME, WorldGone
 
 if TYPE_CHECKING:
     from harness.browser.chromium import Chromium
 
+RECORD_LIES = {"log_error", "fail_request", "swap_clipboard", "swap_download", "swap_request"}
+"""Disturbances of what was written down; the page itself is left alone."""
 CALM_MS = 40
 """How long the DOM must be quiet after an act; after a navigation more than twice that."""
 
@@ -23,8 +26,11 @@ CALM_MS = 40
 class TabPage:
     """A tab that can be taken back to the state of a new one."""
 
-    def __init__(self, chromium: Chromium, width: int, height: int) -> None:
+    def __init__(self, chromium: Chromium, width: int, height: int, record: Record | None = None) -> None:
         self._chromium = chromium
+        self.record = record or Record()
+        """Shared by all tabs of a user."""
+        self.is_taken = False
         self.size = (width, height)
         self.base_url = ""
         self._ghosts: dict[str, Any] = {}
@@ -32,12 +38,19 @@ class TabPage:
         self._frozen_script: str | None = None
         self._kept_cookies: list[Any] | None = None
         self._next_ref = 1
+        self._clock_script: str | None = None
+        self._clipboard_lie: str | None = None
 
     async def open(self, host: str = "") -> None:
         """Open the tab in a context that reaches loopback and `host`."""
         self._host = host
-        self.target = await Target.open(self._chromium, *self.size, host)
-        self.watch, self.world = Watch(self.target), World(self.target)
+        await self.take(await Target.open(self._chromium, *self.size, host))
+
+    async def take(self, target: Target, *, offline: bool = False, clock_ms: float = 0.0) -> None:
+        """Make a tab that has not run yet this one, and let it run."""
+        self.target = target
+        self.watch, self.frames = Watch(self.target, self.record), Frames(self.target)
+        self.world = self.frames.main
         self._loads: set[str] = set()
         self._moved = asyncio.Event()
         self.target.on("Page.lifecycleEvent", self._lifecycle)
@@ -46,48 +59,78 @@ class TabPage:
         send = self.target.send
         await asyncio.gather(
             self.watch.install(),
-            self.world.install(),
-            *(send(f"{domain}.enable") for domain in ("Page", "Runtime", "Network", "Log", "Animation")),
+            self.frames.install(),
+            *(send(f"{domain}.enable") for domain in ("Page", "Runtime", "DOM", "Network", "Log", "Animation")),
             send("Page.setLifecycleEventsEnabled", {"enabled": True}),
             # fast rather than off: applications wait for `transitionend`
             send("Animation.setPlaybackRate", {"playbackRate": 1000}),
             send("Emulation.setFocusEmulationEnabled", {"enabled": True}),
             send("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}),
             self.set_viewport(*self.size),
-            self.target.browser("Browser.setDownloadBehavior", {"behavior": "deny"}),
+            *([self.set_offline(True)] if offline else []),
+            *([self.move_clock(0, clock_ms)] if clock_ms else []),
+            send("Runtime.runIfWaitingForDebugger"),
         )
+        self.is_taken = True
 
     async def set_viewport(self, width: int, height: int) -> None:
         """Give the page another window."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         await self.target.send("Emulation.setDeviceMetricsOverride", metrics)
 
+    async def set_offline(self, is_offline: bool) -> None:
+        """Take the network away, or give it back."""
+        unlimited = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        await self.target.send("Network.emulateNetworkConditions", {"offline": is_offline, **unlimited})
+
+    async def move_clock(self, step_ms: float, offset_ms: float) -> None:
+        """Move the clock of the documents that are there by a step; new ones start at the offset from the real time."""
+        await self._forget_clock()
+        script = {"source": clock.script(offset_ms), "runImmediately": False}
+        self._clock_script = (await self.target.send("Page.addScriptToEvaluateOnNewDocument", script))["identifier"]
+        if step_ms:
+            await self.frames.in_page(clock.script(step_ms))
+
+    async def _forget_clock(self) -> None:
+        if self._clock_script:
+            await self.target.send("Page.removeScriptToEvaluateOnNewDocument", {"identifier": self._clock_script})
+        self._clock_script = None
+
+    async def title(self) -> str:
+        """The title of its document."""
+        return str((await self.world.settled_call("page"))["title"])
+
     # --- from one state to the next ---
 
-    async def reset(self, base_url: str) -> None:
+    async def reset(self, base_url: str, also: Sequence[str] = (), *, clipboard: bool = False) -> None:
         """Take everything back; a page that crashed, hangs or needs another host is replaced."""
         from pyppeteer.errors import NetworkError
 
         host = urlsplit(base_url).hostname or ""
         host = "" if host in LOOPBACK else host
         try:
-            if self.target.is_crashed or host != self._host:
+            if self.target.is_crashed or host != self._host or self.frames.has_foreign:
                 raise ActFailed("page crashed")
             await asyncio.wait_for(self._clean(base_url), 6)
         except (ActFailed, NetworkError, WorldGone, TimeoutError):
             await self.target.close()
+            self._frozen_script = self._clock_script = None
             await self.open(host)
+        if clipboard:
+            await self._empty_clipboard(base_url)
+        self._clipboard_lie = None
         self.base_url = base_url
         self.watch.clear()
-        self.watch.allowed = urlsplit(base_url).netloc
+        self.record.allowed = frozenset(urlsplit(each).netloc for each in (base_url, *also))
         self._ghosts.clear()
         self._undo.clear()
 
     async def _clean(self, base_url: str) -> None:
         send = self.target.send
-        self.watch.answer = "accept"
-        self.watch.allowed = ""  # the blank documents of former addresses too
+        self.record.answer = "accept"
+        self.record.allowed = frozenset()  # the blank documents of former addresses too
         await self._thaw()
+        await self._forget_clock()
         await self._leave()
         types = "cookies,local_storage,indexeddb,websql,service_workers,cache_storage,file_systems,shader_cache"
         await asyncio.gather(
@@ -95,7 +138,7 @@ class TabPage:
             send("Network.clearBrowserCache"),
             *(
                 send("Storage.clearDataForOrigin", {"origin": each, "storageTypes": types})
-                for each in self.watch.origins
+                for each in self.record.origins
             ),
             send("Page.resetNavigationHistory"),
             self.set_viewport(*self.size),
@@ -110,11 +153,18 @@ class TabPage:
         send = self.target.send
         await send("Emulation.setScriptExecutionDisabled", {"value": True})
         wiped = {await self.world.settled_call("wipe")}
-        for origin in sorted(self.watch.origins - wiped):
+        for origin in sorted(self.record.origins - wiped):
             await self._go(f"{origin}{BLANK_PATH}", 2.0)
             await self.world.settled_call("wipe")
         await self._go("about:blank", 2.0)
         await send("Emulation.setScriptExecutionDisabled", {"value": False})
+
+    async def _empty_clipboard(self, base_url: str) -> None:
+        parts = urlsplit(base_url)
+        await self._go(f"{parts.scheme}://{parts.netloc}{BLANK_PATH}", 2.0)
+        await self.world.settled_call("writeClipboard", "")
+        await self._go("about:blank", 2.0)
+        await self.target.send("Page.resetNavigationHistory")
 
     async def navigate(self, url: str, wait_seconds: float) -> None:
         """Open an address of the application and wait until it is ready.
@@ -122,7 +172,7 @@ class TabPage:
         Raises: ActFailed: it is foreign, or cannot be reached or loaded.
         """
         url = urljoin(self.base_url, url) if self.base_url else url
-        if not self.watch.may_reach(url):
+        if not self.record.may_reach(url):
             raise ActFailed(f"navigation failed: {url} is not an address of the application")
         await self._lose_storage()
         await self._go(url, max(wait_seconds, 10.0))
@@ -165,7 +215,7 @@ class TabPage:
         end = clock() + limit
         while (left := end - clock()) > 0:
             try:
-                is_calm = await self.world.call("settle", calm_ms, left * 1000, limit=left + 2.0)
+                is_calm = await self.frames.settle(calm_ms, left * 1000)
             except WorldGone:
                 await asyncio.sleep(0.02)
                 continue
@@ -193,18 +243,21 @@ class TabPage:
 
     async def observe(self, locators: list[Any], attributes: list[str], styles: list[str], asked: list[Any]) -> Any:
         """What each locator matches now."""
-        seen = await self.world.settled_call("observe", locators, attributes, styles, asked)
-        return await pixels.settle(self.target, self.world, seen)
+        return await self.frames.observe(locators, attributes, styles, asked)
 
-    async def facts(self) -> dict[str, Any]:
-        """Where the page is and what happened in it."""
+    async def facts(self, clipboard: bool = False) -> dict[str, Any]:
+        """Where the page is and what happened in all tabs of its user."""
         page = await self.world.settled_call("page")
-        watch = self.watch
-        return {**page, "console": watch.console, "dialogs": watch.dialogs, "failed_requests": watch.failed}
+        if clipboard:
+            kept = self._clipboard_lie
+            page["clipboard"] = kept if kept is not None else await self.world.settled_call("readClipboard")
+        told = self.record
+        return {**page, "console": told.console, "dialogs": told.dialogs, "failed_requests": told.failed,
+                "requests": told.requests, "downloads": told.downloads}  # fmt: skip
 
     async def snapshot(self, max_bytes: int) -> str:
         """The page in indented lines; refs go on counting over documents, so that an old one means nothing new."""
-        answer = await self.world.settled_call("snapshot", max_bytes, self._next_ref, limit=10.0)
+        answer = await self.frames.snapshot(max_bytes, self._next_ref)
         self._next_ref = answer["next"]
         return str(answer["text"])
 
@@ -216,16 +269,30 @@ class TabPage:
 
     async def disturb(self, kind: str, locator: Any, text: str) -> bool:
         """Make the page lie once; False when there is nothing to lie about."""
-        if kind in ("log_error", "fail_request"):
-            self._undo.append(_added(self.watch.console if kind == "log_error" else self.watch.failed, text))
-            return True
+        if kind in RECORD_LIES:
+            back = self._lie_of_record(kind, text)
+            if back is not None:
+                self._undo.append(back)
+            return back is not None
         ghost = self._ghosts.get(text) if kind == "ghost" else None
         if kind == "ghost" and ghost is None:
             return False
-        if not await self.world.settled_call("disturb", kind, locator, text, ghost):
+        if not await self.frames.disturb(kind, locator, text, ghost):
             return False
         self._undo.append(None)
         return True
+
+    def _lie_of_record(self, kind: str, text: str) -> Callable[[], None] | None:
+        record = self.record
+        if kind == "log_error":
+            return _added(record.console, text)
+        if kind == "fail_request":
+            return _added(record.failed, text)
+        if kind == "swap_clipboard":
+            self._clipboard_lie = text
+            return lambda: setattr(self, "_clipboard_lie", None)
+        field, _, swapped = text.partition("=")
+        return _swapped(record.downloads if kind == "swap_download" else record.requests, field, swapped)
 
     async def undo(self) -> None:
         """Take the last disturbance back."""
@@ -235,11 +302,11 @@ class TabPage:
         if back is not None:
             back()
         else:
-            await self.world.settled_call("undo")
+            await self.frames.undo()
 
     async def keep_ghost(self, key: str, locator: Any) -> bool:
         """Keep a copy of the visible match, for the time when it is gone."""
-        ghost = await self.world.settled_call("keepGhost", locator)
+        ghost = await self.frames.keep_ghost(locator)
         if ghost:
             self._ghosts[key] = ghost
         return bool(ghost)
@@ -247,7 +314,7 @@ class TabPage:
     async def freeze(self, mode: str | None) -> None:
         """Take handlers, DOM changes or stored data away from now on, in following documents too (not `dom`)."""
         await self._thaw()
-        await self.world.settled_call("freeze", mode)
+        await self.frames.everywhere("freeze", mode)
         if mode == "handlers":
             await self._in_new_documents("harness.freeze('handlers')")
         elif mode == "storage":
@@ -262,9 +329,9 @@ class TabPage:
     async def _keep_storage(self) -> None:
         import json
 
-        kept = await self.world.settled_call("readStorage")
+        kept = await self.frames.everywhere("readStorage")
         self._kept_cookies = (await self.target.send("Network.getCookies"))["cookies"]
-        await self._in_new_documents(f"harness.putStorage({json.dumps(kept)})")
+        await self._in_new_documents(f"{json.dumps(kept)}.forEach(harness.putStorage)")
 
     async def _lose_storage(self) -> None:
         if self._kept_cookies is None:
@@ -272,7 +339,7 @@ class TabPage:
         await self.target.send("Network.clearBrowserCookies")
         if self._kept_cookies:
             await self.target.send("Network.setCookies", {"cookies": self._kept_cookies})
-        for origin in self.watch.origins:
+        for origin in self.record.origins:
             await self.target.send(
                 "Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "indexeddb,cache_storage"}
             )
@@ -281,6 +348,19 @@ class TabPage:
         params = {"source": script, "worldName": NAME}
         answer = await self.target.send("Page.addScriptToEvaluateOnNewDocument", params)
         self._frozen_script = answer["identifier"]
+
+
+def _swapped(entries: list[Any], field: str, text: str) -> Callable[[], None] | None:
+    """Have all entries say something else in one field; None when there are none."""
+    old = [entry[field] for entry in entries]
+    for entry in entries:
+        entry[field] = int(text) if field == "status" else text
+
+    def back() -> None:
+        for entry, value in zip(entries, old, strict=False):
+            entry[field] = value
+
+    return back if old else None
 
 
 def _added(entries: list[str], text: str) -> Callable[[], None]:

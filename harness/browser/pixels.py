@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from harness.browser.frames import Place
     from harness.browser.target import Target
-    from harness.browser.world import World
 
     Picture = NDArray[np.int16]
     """Shape: (height, width, 3)."""
@@ -32,12 +32,12 @@ LEAST_PIXELS = 5
 """A full stop has more."""
 
 
-async def settle(target: Target, world: World, observations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def settle(target: Target, place: Place, observations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Answer what style left open in observations, in place, and take the questions out."""
     elements = [element for each in observations for element in each["elements"]]
     answers: list[Any] = []
     if any((e["doubt"] or {}).get("probe") is not None or (e.get("contrast") or {}).get("unsure") for e in elements):
-        answers = await _answers(target, world)
+        answers = await _answers(target, place)
     for element in elements:
         _decide(element, element.pop("doubt"), answers)
         if "contrast" in element:
@@ -59,18 +59,18 @@ def _least(contrast: dict[str, Any], answers: Sequence[Any]) -> float | None:
     return round(min(known), 2) if known else None
 
 
-async def _answers(target: Target, world: World) -> list[Any]:
+async def _answers(target: Target, place: Place) -> list[Any]:
     """True or false of each question; a number where it was about contrast. Empty: the document went away meanwhile."""
     try:
-        questions = await world.call("asked")
+        questions = await place.questions()
         shown = await _picture(target)
         try:
-            await world.call("veil")
+            await place.call("veil")
             veiled = await _picture(target)
         finally:
-            await world.call("unveil")
+            await place.call("unveil")
         answers = [_answer(question, shown, veiled) for question in questions]
-        await world.call("keepAnswers", [answer if isinstance(answer, bool) else None for answer in answers])
+        await place.call("keepAnswers", [answer if isinstance(answer, bool) else None for answer in answers])
     except WorldGone:
         return []
     return answers

@@ -2,7 +2,7 @@
 
 A call cancelled by a time limit, or an event handler that raises, ends its receive loop and with it the whole
 connection: every later call hangs. `apply` mends that in place, once, before the first connection. The rest of
-pyppeteer (frames, pages, its launcher) is not used.
+pyppeteer (sessions, frames, pages, its launcher) is not used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ def apply() -> None:
         return
     import pyppeteer.connection as connection
 
-    _mend_session(connection.CDPSession)
     _mend_connection(connection.Connection)
     _applied = True
 
@@ -35,29 +34,8 @@ def _forget_done(callbacks: dict[int, asyncio.Future[Any]]) -> None:
         future.add_done_callback(lambda f: f.cancelled() or f.exception())
 
 
-def _mend_session(session_class: Any) -> None:
-    closed, message = session_class._on_closed, session_class._on_message
-
-    def safe_closed(self: Any) -> None:
-        _forget_done(self._callbacks)
-        closed(self)
-
-    def safe_message(self: Any, raw: str) -> None:
-        call_id = json.loads(raw).get("id")
-        if call_id in self._callbacks and self._callbacks[call_id].done():
-            del self._callbacks[call_id]
-        else:
-            message(self, raw)
-
-    session_class._on_closed, session_class._on_message = safe_closed, safe_message
-
-
 def _mend_connection(connection_class: Any) -> None:
-    close, response, message = (
-        connection_class._on_close,
-        connection_class._on_response,
-        connection_class._on_message,
-    )
+    close, response = connection_class._on_close, connection_class._on_response
 
     async def safe_close(self: Any) -> None:
         tell, self._closeCallback = self._closeCallback, None
@@ -73,8 +51,14 @@ def _mend_connection(connection_class: Any) -> None:
             response(self, msg)
 
     async def safe_message(self: Any, raw: str) -> None:
+        told = json.loads(raw)
         try:
-            await message(self, raw)
+            if told.get("id") in self._callbacks:
+                self._on_response(told)
+            elif session := self._sessions.get(told.get("sessionId")):  # our own (session.py)
+                session.tell(told.get("method", ""), told.get("params", {}))
+            else:
+                self._on_query(told)
         except Exception:  # a handler's error must not end the receive loop
             log.warning("event handler failed", exc_info=True)
 

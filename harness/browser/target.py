@@ -10,19 +10,22 @@ from harness.browser.failed import ActFailed
 
 if TYPE_CHECKING:
     from harness.browser.chromium import Chromium
+    from harness.browser.session import Session
 
 DEAD_PROXY = "127.0.0.1:9"  # the discard port: nothing listens, so what goes there fails at once
+CLIPBOARD = ["clipboardReadWrite", "clipboardSanitizedWrite"]
 
 
 class Target:
     """A tab in a browser context of its own."""
 
-    def __init__(self, chromium: Chromium, context_id: str, target_id: str, session: Any) -> None:
+    def __init__(self, chromium: Chromium, context_id: str, target_id: str, session: Session) -> None:
         self._connection = chromium.connection
         self.context_id = context_id
         self.target_id = target_id
         self._session = session
         self._crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        session.on_end(self._end)
         self.on("Inspector.targetCrashed", lambda _: self._end())
         self.on("Inspector.detached", lambda _: self._end())
 
@@ -34,13 +37,20 @@ class Target:
         context_id = (await send("Target.createBrowserContext", context))["browserContextId"]
         page = {"url": "about:blank", "browserContextId": context_id, "width": width, "height": height}
         target_id = (await send("Target.createTarget", page))["targetId"]
-        session = await chromium.connection.createSession({"targetId": target_id, "type": "page"})
-        return cls(chromium, context_id, target_id, session)
+        await chromium.connection.send(
+            "Browser.grantPermissions", {"permissions": CLIPBOARD, "browserContextId": context_id}
+        )
+        return cls(chromium, context_id, target_id, await chromium.session_of(target_id))
 
     @property
     def is_crashed(self) -> bool:
         """Whether its renderer ended."""
         return self._crashed.done()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was closed, by whomever."""
+        return self._session.is_over
 
     def on(self, event: str, handler: Callable[[dict[str, Any]], Any]) -> None:
         """Call the handler for each such event of the protocol."""
@@ -64,12 +74,24 @@ class Target:
 
     def post(self, method: str, params: dict[str, Any]) -> None:
         """One call nobody waits for; a refusal (the page went on meanwhile) is nobody's concern."""
-        self._session.send(method, params).add_done_callback(lambda f: f.cancelled() or f.exception())
+        from pyppeteer.errors import NetworkError
+
+        try:
+            self._session.send(method, params).add_done_callback(_ignored)
+        except NetworkError:
+            return
 
     async def browser(self, method: str, params: dict[str, Any], limit: float = 5.0) -> Any:
         """One call to the browser about this context."""
         async with asyncio.timeout(limit):
             return await self._connection.send(method, {**params, "browserContextId": self.context_id})
+
+    def end_soon(self) -> None:
+        """Close this tab alone; nobody waits for it."""
+        self.post("Runtime.runIfWaitingForDebugger", {})
+        closing = self._connection.send("Target.closeTarget", {"targetId": self.target_id})
+        closing.add_done_callback(_ignored)
+        self._end()
 
     async def close(self) -> None:
         """Close the context with everything in it."""
@@ -84,3 +106,9 @@ class Target:
     def _end(self) -> None:
         if not self._crashed.done():
             self._crashed.set_result(None)
+
+
+def _ignored(answer: asyncio.Future[Any]) -> None:
+    """A refusal is nobody's concern, but has to be taken."""
+    if not answer.cancelled():
+        answer.exception()

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 Disturbance = Literal[
     "hide", "reveal", "ghost", "swap_text", "set_value", "toggle_checked", "toggle_enabled", "blur", "remove_one",
     "add_one", "reverse_order", "set_title", "set_url", "set_attribute", "set_style", "log_error", "fail_request",
-    "make_wide", "scroll_away",
+    "make_wide", "scroll_away", "swap_download", "swap_clipboard", "swap_request",
 ]  # fmt: skip
 """Small lies about a page. `set_attribute` and `set_style` take `name=value` as their text."""
 
@@ -97,6 +97,24 @@ class Dialog(_Value):
     """accept, dismiss, or the text entered."""
 
 
+class Request(_Value):
+    """What a page asked a server for."""
+
+    method: str
+    url: str
+    body: str = ""
+    status: int | None = None
+    """None: it was not answered."""
+
+
+class Download(_Value):
+    """A file that was handed to the user."""
+
+    name: str
+    text: str
+    """Its content, cut; bytes that are no text are replaced."""
+
+
 class PageFacts(_Value):
     """What a page is and what happened in it since the last reset."""
 
@@ -108,3 +126,8 @@ class PageFacts(_Value):
     failed_requests: tuple[str, ...] = ()
     """`GET url status` or `GET url reason`; `blocked: foreign host` for other hosts than the application's."""
     overflow_x: bool = False
+    requests: tuple[Request, ...] = ()
+    """Documents, and what scripts asked for."""
+    downloads: tuple[Download, ...] = ()
+    clipboard: str | None = None
+    """None: it was not asked for."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from harness.browser.target import Target
 
 MOST = 200
+BODY_CHARACTERS = 20_000
 """Entries kept of each kind; a page in a loop must not fill the memory."""
 
 BLANK_PATH = "/.harness-blank"
@@ -25,18 +26,45 @@ PATIENCE_SECONDS = 1.0
 
 
 @dataclass
-class Watch:
-    """The facts of one page since its last reset, and who may be asked for what."""
+class Record:
+    """What happened in the tabs of one user since the last reset, and who may be asked for what."""
 
-    target: Target
     console: list[str] = field(default_factory=list)
     dialogs: list[dict[str, str]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     answer: str = "accept"
     """How dialogs are answered: accept, dismiss, or a text for prompts."""
-    allowed: str = ""
-    """host:port of the application; empty: not known yet, everything passes."""
+    allowed: frozenset[str] = frozenset()
+    """host:port of each of the application's addresses; empty: not known yet, everything passes."""
     origins: set[str] = field(default_factory=set)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    """method, url, body, status (None: not answered)."""
+    downloads: list[dict[str, str]] = field(default_factory=list)
+    """name, text."""
+
+    def clear(self) -> None:
+        """Forget everything that happened."""
+        for entries in (self.console, self.dialogs, self.failed, self.requests, self.downloads):
+            entries.clear()
+        self.origins.clear()
+        self.answer = "accept"
+
+    def may_reach(self, url: str) -> bool:
+        """Whether an address belongs to the application."""
+        parts = urlsplit(url)
+        if parts.scheme in ("data", "blob", "about"):
+            return True
+        if parts.scheme not in ("http", "https", "ws", "wss"):
+            return False
+        return not self.allowed or any(_same_place(parts.netloc, each) for each in self.allowed)
+
+
+@dataclass
+class Watch:
+    """Writes down what happens in one tab, and lets no request pass that is not the application's."""
+
+    target: Target
+    record: Record
     _requests: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     async def install(self) -> None:
@@ -57,52 +85,41 @@ class Watch:
 
     def clear(self) -> None:
         """Forget everything that happened."""
-        self.console.clear()
-        self.dialogs.clear()
-        self.failed.clear()
+        self.record.clear()
         self._requests.clear()
-        self.origins.clear()
-        self.answer = "accept"
 
     def is_loading(self) -> bool:
         """Whether a request that the page may be waiting for is under way."""
         now = asyncio.get_running_loop().time()
         return any(now - since < PATIENCE_SECONDS for _, since in self._requests.values())
 
-    def may_reach(self, url: str) -> bool:
-        """Whether an address belongs to the application."""
-        parts = urlsplit(url)
-        if parts.scheme in ("data", "blob", "about"):
-            return True
-        if parts.scheme not in ("http", "https", "ws", "wss"):
-            return False
-        return not self.allowed or _same_place(parts.netloc, self.allowed)
-
     def _dialog(self, event: dict[str, Any]) -> None:
         kind = event["type"]
-        answer = "accept" if kind in ("alert", "beforeunload") and self.answer != "dismiss" else self.answer
+        answer = (
+            "accept" if kind in ("alert", "beforeunload") and self.record.answer != "dismiss" else self.record.answer
+        )
         text = event.get("defaultPrompt", "") if answer == "accept" else answer
         params = {"accept": answer != "dismiss"} | ({"promptText": text} if kind == "prompt" else {})
         self.target.post("Page.handleJavaScriptDialog", params)
-        _keep(self.dialogs, {"type": kind, "message": event.get("message", ""), "answer": answer})
+        _keep(self.record.dialogs, {"type": kind, "message": event.get("message", ""), "answer": answer})
 
     def _console(self, event: dict[str, Any]) -> None:
         if event["type"] in ("error", "assert"):
-            _keep(self.console, " ".join(_argument(each) for each in event.get("args", [])))
+            _keep(self.record.console, " ".join(_argument(each) for each in event.get("args", [])))
 
     def _exception(self, event: dict[str, Any]) -> None:
         details = event["exceptionDetails"]
         shown = (details.get("exception") or {}).get("description") or details.get("text", "")
         lines = str(shown).splitlines() or [""]
         where = f" ({_path(details['url'])}:{details.get('lineNumber', 0) + 1})" if details.get("url") else ""
-        _keep(self.console, f"uncaught {lines[0]}{where}")
+        _keep(self.record.console, f"uncaught {lines[0]}{where}")
 
     def _log(self, event: dict[str, Any]) -> None:
         entry = event["entry"]
         is_ours = entry.get("url", "").endswith("/favicon.ico") or "ERR_BLOCKED_BY_CLIENT" in entry["text"]
         if entry["level"] == "error" and not is_ours:
             where = f" ({_path(entry['url'])})" if entry.get("url") else ""
-            _keep(self.console, f"{entry['text']}{where}")
+            _keep(self.record.console, f"{entry['text']}{where}")
 
     def _paused(self, event: dict[str, Any]) -> None:
         request_id, url = event["requestId"], event["request"]["url"]
@@ -110,35 +127,45 @@ class Watch:
             headers = [{"name": "Content-Type", "value": "text/html"}]
             answer = {"requestId": request_id, "responseCode": 200, "responseHeaders": headers, "body": ""}
             self.target.post("Fetch.fulfillRequest", answer)
-        elif self.may_reach(url):
+        elif self.record.may_reach(url):
             self.target.post("Fetch.continueRequest", {"requestId": request_id})
         else:
             self.target.post("Fetch.failRequest", {"requestId": request_id, "errorReason": "BlockedByClient"})
-            _keep(self.failed, f"{event['request']['method']} {url} blocked: foreign host")
+            _keep(self.record.failed, f"{event['request']['method']} {url} blocked: foreign host")
 
     def _request(self, event: dict[str, Any]) -> None:
         request = event["request"]
         parts = urlsplit(request["url"])
-        if parts.scheme in ("http", "https") and self.may_reach(request["url"]):
-            self.origins.add(f"{parts.scheme}://{parts.netloc}")
+        if parts.scheme in ("http", "https") and self.record.may_reach(request["url"]):
+            self.record.origins.add(f"{parts.scheme}://{parts.netloc}")
+        self._note(event["requestId"], event.get("type", ""), request)
         if event.get("type") in AWAITED:
             line = f"{request['method']} {request['url']}"
             self._requests[event["requestId"]] = (line, asyncio.get_running_loop().time())
 
+    def _note(self, request_id: str, kind: str, request: dict[str, Any]) -> None:
+        """Keep what a page asks its server for by itself or for its user, not what it is built of."""
+        if kind in ("Document", "XHR", "Fetch", "Ping", "Other"):
+            told = {"id": request_id, "method": request["method"], "url": request["url"], "status": None}
+            _keep(self.record.requests, {**told, "body": request.get("postData", "")[:BODY_CHARACTERS]})
+
     def _response(self, event: dict[str, Any]) -> None:
         response = event["response"]
+        for request in self.record.requests:
+            if request["id"] == event["requestId"] and request["status"] is None:
+                request["status"] = response["status"]
         if event.get("type") == "EventSource" or "event-stream" in response.get("mimeType", ""):
             self._requests.pop(event["requestId"], None)
         if response["status"] >= 400 and not response["url"].endswith("/favicon.ico"):
             line, _ = self._requests.get(event["requestId"], (f"GET {response['url']}", 0))
-            _keep(self.failed, f"{line} {response['status']}")
+            _keep(self.record.failed, f"{line} {response['status']}")
 
     def _loading_failed(self, event: dict[str, Any]) -> None:
         line, _ = self._requests.pop(event["requestId"], ("", 0))
         reason = event.get("errorText") or "failed"
         is_known = event.get("canceled") or event.get("blockedReason") or reason in EXPECTED_FAILURES
         if line and not is_known:
-            _keep(self.failed, f"{line} {reason}")
+            _keep(self.record.failed, f"{line} {reason}")
 
 
 def _keep(entries: list[Any], entry: Any) -> None:

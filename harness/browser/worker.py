@@ -13,12 +13,14 @@ import os
 import sys
 from typing import Any
 
-from harness.browser.acts import Acts
 from harness.browser.chromium import HEADED, HEADLESS, Chromium, StartFailed, adopt_orphans
 from harness.browser.failed import ActFailed
-from harness.browser.page import TabPage
+from harness.browser.session import Session
+from harness.browser.target import Target
+from harness.browser.window import Window
 
-PAGE_CALLS = {"observe", "facts", "snapshot", "screenshot", "disturb", "undo", "keep_ghost", "freeze", "reset"}
+TAB_CALLS = {"observe", "facts", "snapshot", "screenshot", "disturb", "undo", "keep_ghost"}
+WINDOW_CALLS = {"act", "freeze", "reset"}
 LINE_BYTES = 64 * 1024 * 1024
 
 
@@ -27,7 +29,7 @@ class Worker:
 
     def __init__(self, out: int) -> None:
         self._out = out
-        self._pages: dict[int, tuple[TabPage, Acts]] = {}
+        self._windows: dict[int, Window] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._chromium: Chromium | None = None
 
@@ -71,41 +73,49 @@ class Worker:
             return await self._start(**args)
         if call == "new_page":
             return await self._new_page(page_id, **args)
-        if page_id not in self._pages:
+        if page_id not in self._windows:
             raise ActFailed("the page is closed")
-        page, acts = self._pages[page_id]
-        if call in ("reset", "close"):
-            acts.forget_files()
         if call == "close":
-            del self._pages[page_id]
-            return await page.target.close()
-        if call == "act":
-            return await acts.act(args.pop("name"), args)
-        if call not in PAGE_CALLS:
+            return await self._windows.pop(page_id).close()
+        if call in WINDOW_CALLS:
+            return await getattr(self._windows[page_id], call)(**args)
+        if call not in TAB_CALLS:
             raise ValueError(f"no such call {call!r}")
-        return await getattr(page, call)(**args)
+        return await self._windows[page_id].ask(call, **args)
 
     async def _start(self, executable: str, headed: bool = False) -> dict[str, str]:
         try:
             self._chromium = await Chromium.start(executable, HEADED if headed else HEADLESS)
         except (StartFailed, OSError) as exc:
             raise ActFailed(str(exc)) from exc
-        connection = self._chromium.connection
-        connection.on("Target.targetCreated", self._close_popup)
-        await connection.send("Target.setDiscoverTargets", {"discover": True})
+        self._chromium.on_popup = self._opened
+        self._chromium.connection.on("Browser.downloadWillBegin", self._download_begins)
+        self._chromium.connection.on("Browser.downloadProgress", self._download_goes_on)
         return {"version": self._chromium.version, "profile": str(self._chromium.profile)}
 
     async def _new_page(self, page_id: int, width: int, height: int) -> None:
         assert self._chromium is not None
-        page = TabPage(self._chromium, width, height)
-        await page.open()
-        self._pages[page_id] = (page, Acts(page))
+        window = Window(self._chromium, width, height)
+        await window.open()
+        self._windows[page_id] = window
 
-    def _close_popup(self, event: dict[str, Any]) -> None:
-        info = event["targetInfo"]
-        if info["type"] == "page" and info.get("openerId") and self._chromium:
-            closing = self._chromium.connection.send("Target.closeTarget", {"targetId": info["targetId"]})
-            closing.add_done_callback(lambda f: f.cancelled() or f.exception())
+    def _opened(self, info: dict[str, Any], session: Session) -> None:
+        """A page opened a tab: it is its user's."""
+        assert self._chromium is not None
+        context = info["browserContextId"]
+        for window in self._windows.values():
+            if window.main.target.context_id == context:
+                return window.adopt(info, session)
+        return Target(self._chromium, context, info["targetId"], session).end_soon()
+
+    def _download_begins(self, event: dict[str, Any]) -> None:
+        for window in self._windows.values():
+            if window.holds(event["frameId"]):
+                window.downloads.begin(event)
+
+    def _download_goes_on(self, event: dict[str, Any]) -> None:
+        for window in self._windows.values():
+            window.downloads.progress(event)
 
     def _write(self, answer: dict[str, Any]) -> None:
         data = memoryview(json.dumps(answer).encode() + b"\n")

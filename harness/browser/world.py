@@ -1,8 +1,9 @@
-"""Our own script in a page, in an isolated world: the page can neither see nor break it."""
+"""Our own script in a document, in an isolated world: the page can neither see nor break it."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,19 @@ if TYPE_CHECKING:
     from harness.browser.target import Target
 
 NAME = "harness"
-PARTS = ("names", "sight", "locators", "doubts", "facets", "aim", "snapshot", "disturb", "freeze", "main")
+PARTS = ("names", "sight", "locators", "doubts", "facets", "aim", "snapshot", "disturb", "freeze", "frames", "main")
 _CALL = "function(name, ...args) { return globalThis.harness[name](...args) }"
 
 
 class WorldGone(Exception):
     """The document was replaced while it was asked; ask the new one."""
+
+
+@dataclass(frozen=True)
+class Handle:
+    """An element, as an argument of a call."""
+
+    object_id: str
 
 
 @cache
@@ -30,18 +38,13 @@ def source() -> str:
 
 
 class World:
-    """Calls into the script of the target's main frame, whichever document it shows now."""
+    """Calls into the script of one frame, whichever document it shows now."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, frame_id: str) -> None:
         self._target = target
-        self._context: int | None = None
-        target.on("Runtime.executionContextCreated", self._created)
-        target.on("Runtime.executionContextDestroyed", self._destroyed)
-        target.on("Runtime.executionContextsCleared", lambda _: self._forget())
-
-    async def install(self) -> None:
-        """Have every new document of the target start with the script."""
-        await self._target.send("Page.addScriptToEvaluateOnNewDocument", {"source": source(), "worldName": NAME})
+        self.frame_id = frame_id
+        self.context: int | None = None
+        """Names the script's world in the present document; None: not known yet."""
 
     async def call(self, name: str, *args: Any, limit: float = 5.0) -> Any:
         """Call one function of the script and return its JSON value.
@@ -50,11 +53,10 @@ class World:
             WorldGone: the document went away meanwhile.
             ActFailed: the page crashed, hangs, or the call is wrong (a css selector that is none).
         """
-        context = self._context or await self._make()
         params = {
             "functionDeclaration": _CALL,
-            "executionContextId": context,
-            "arguments": [{"value": value} for value in (name, *args)],
+            "executionContextId": await self.ready(),
+            "arguments": [_argument(value) for value in (name, *args)],
             "returnByValue": name != "theAimed",
             "awaitPromise": True,
         }
@@ -74,8 +76,17 @@ class World:
                     raise ActFailed("the page keeps being replaced by another") from None
                 await asyncio.sleep(0.02)
 
+    async def ready(self) -> int:
+        """The world's context, made where the document has none yet."""
+        return self.context or await self._make()
+
+    async def handle(self, backend_node_id: int) -> Handle:
+        """An element of this document by the number the browser gives it."""
+        node = {"backendNodeId": backend_node_id, "executionContextId": await self.ready()}
+        return Handle((await self._sent("DOM.resolveNode", node, 5.0))["object"]["objectId"])
+
     async def _make(self) -> int:
-        frame = {"frameId": self._target.target_id, "worldName": NAME, "grantUniveralAccess": False}
+        frame = {"frameId": self.frame_id, "worldName": NAME, "grantUniveralAccess": False}
         made = (await self._sent("Page.createIsolatedWorld", frame, 5.0))["executionContextId"]
         await self._sent("Runtime.evaluate", {"expression": source(), "contextId": made}, 5.0)
         return int(made)
@@ -86,21 +97,12 @@ class World:
         try:
             return await self._target.send(method, params, limit=limit)
         except NetworkError as exc:
-            self._forget()
+            self.context = None
             raise WorldGone(str(exc)) from exc
 
-    def _created(self, event: dict[str, Any]) -> None:
-        context = event["context"]
-        aux = context.get("auxData") or {}
-        if context.get("name") == NAME and aux.get("frameId") == self._target.target_id:
-            self._context = context["id"]
 
-    def _destroyed(self, event: dict[str, Any]) -> None:
-        if event.get("executionContextId") == self._context:
-            self._forget()
-
-    def _forget(self) -> None:
-        self._context = None
+def _argument(value: Any) -> dict[str, Any]:
+    return {"objectId": value.object_id} if isinstance(value, Handle) else {"value": value}
 
 
 def _first_line(details: dict[str, Any]) -> str:

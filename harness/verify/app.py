@@ -55,6 +55,11 @@ class Instance:
         return f"http://127.0.0.1:{self._ports[0]}"
 
     @property
+    def also(self) -> tuple[str, ...]:
+        """Its further addresses, on $PORT_1 and $PORT_2: pages may ask them, show them in frames, go there."""
+        return tuple(f"http://127.0.0.1:{port}" for port in self._ports[1:])
+
+    @property
     def tree(self) -> Path:
         """The directory whose application this is."""
         return self._policy.working_dir

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 ActName = Literal[
     "navigate", "reload", "back", "forward", "click", "double_click", "right_click", "hover", "fill", "type", "press",
     "check", "uncheck", "select", "upload", "drag", "answer_dialog", "viewport", "remember", "restart", "flow",
+    "switch_tab", "close_tab", "offline", "clock",
 ]  # fmt: skip
 
 ExpectName = Literal[
@@ -31,6 +32,7 @@ ExpectName = Literal[
     "url", "title", "attribute", "style", "struck_through", "not_struck_through", "unchanged", "changed",
     "in_viewport", "no_overflow",
     "dialog", "console_clean", "no_failed_requests",
+    "download", "clipboard", "request",
 ]  # fmt: skip
 
 Match = Literal["is", "contains", "matches"]
@@ -42,6 +44,7 @@ _ACTS: dict[str, tuple[str, ...]] = {
     "select": ("target", "value"), "upload": ("target", "value"), "drag": ("target", "to"),
     "answer_dialog": ("value",), "viewport": ("value",), "remember": ("target", "value"), "restart": (),
     "flow": ("value",),
+    "switch_tab": ("value",), "close_tab": (), "offline": ("value",), "clock": ("value",),
 }  # fmt: skip
 """What each act cannot do without."""
 
@@ -54,6 +57,7 @@ _EXPECTATIONS: dict[str, tuple[str, ...]] = {
     "unchanged": ("target", "value"), "changed": ("target", "value"),
     "in_viewport": ("target",), "no_overflow": (), "dialog": ("value",), "console_clean": (),
     "no_failed_requests": (),
+    "download": ("name",), "clipboard": ("value",), "request": ("name",),
 }  # fmt: skip
 """What each expectation cannot do without."""
 
@@ -147,7 +151,8 @@ class Act(_Item):
     `value` means: navigate: path; fill, type: text; press: key or chord such as Control+Enter; select: option's
     label; upload: text content of the file (name in `name`); answer_dialog: accept, dismiss or text to enter, for the
     dialogs that the following acts open; viewport: WIDTHxHEIGHT; remember: the name under which `what` is kept; flow:
-    its name, and `as` whose browser does it.
+    its name, and `as` whose browser does it; switch_tab: new, main or part of a title; offline: on or off; clock: a
+    date or time, or a step such as +1 day.
     """
 
     act: ActName
@@ -167,18 +172,19 @@ class Expectation(_Item):
     """Something a person sees.
 
     `value` means: text, value, title, dialog: that text; url: path (with query and fragment); attribute, style: the
-    value of `name`; unchanged, changed: the name given to `remember`.
+    value of `name`; unchanged, changed: the name given to `remember`; download, request: content
+    of the file, body; clipboard: its text.
     """
 
     expect: ExpectName
     match: Match = "is"
     """How `value` compares: whole (blanks folded), contained, or as a regular expression."""
     number: int | None = Field(default=None, ge=0)
-    """count: how many visible elements match the target."""
+    """count: how many visible elements match the target; request: the status of its answer."""
     values: tuple[str, ...] = ()
     """order: these texts, each contained in one matching element, in this order."""
     name: str | None = None
-    """attribute, style: its name."""
+    """attribute, style: its name; download: the file's; request: method and path. `*` stands for anything there."""
     what: Literal["text", "count", "value"] = "text"
     """unchanged, changed: what was remembered."""
     source: Literal["quoted", "assumed"] = "quoted"
@@ -238,6 +244,13 @@ class Contract(_Frozen):
             group.append((index, item))
         if group:
             yield group
+
+    @property
+    def uses_clipboard(self) -> bool:
+        """Whether it looks at the clipboard or presses the keys that change and use it."""
+        chords = {f"control+{key}" for key in "cxv"}
+        pressed = {(i.value or "").lower() for i in self.items if isinstance(i, Act) and i.act == "press"}
+        return bool(pressed & chords) or any(e.expect == "clipboard" for _, e in self.expectations())
 
     def digest(self) -> str:
         """Names this contract's content; 16 hex digits."""

@@ -46,6 +46,7 @@ _MOVES: dict[str, tuple[Move, ...]] = {
     "no_overflow": (Move("make_wide", aimed=False),),
     "console_clean": (Move("log_error", ODD, aimed=False),),
     "no_failed_requests": (Move("fail_request", aimed=False),),
+    "clipboard": (Move("swap_clipboard", ODD, aimed=False),),
 }
 _KEPT: dict[str, tuple[Move, ...]] = {
     "text": (Move("swap_text", ODD),),
@@ -65,6 +66,10 @@ def moves(expectation: Expectation, memory: Mapping[str, Kept]) -> tuple[Move, .
         return _KEPT[expectation.what]
     if name == "changed":
         return _change_back(expectation, memory)
+    if name == "download":
+        return (Move("swap_download", f"{'name' if expectation.value is None else 'text'}={ODD}", aimed=False),)
+    if name == "request":
+        return _other_requests(expectation)
     if name == "attribute":
         return (Move("set_attribute", f"{expectation.name}={ODD}"),)
     if name == "style":
@@ -88,6 +93,14 @@ def _change_back(expectation: Expectation, memory: Mapping[str, Kept]) -> tuple[
     if kept is None:
         return ()
     return (Move("swap_text", kept.text),) if expectation.what == "text" else (Move("set_value", kept.value),)
+
+
+def _other_requests(expectation: Expectation) -> tuple[Move, ...]:
+    """The request as it was but for what is expected of it."""
+    if expectation.value is not None:
+        return (Move("swap_request", f"body={ODD}", aimed=False),)
+    changed = "method=ZQ" if expectation.number is None else f"status={expectation.number + 1}"
+    return (Move("swap_request", changed, aimed=False),)
 
 
 def _other_styles(expectation: Expectation) -> tuple[str, ...]:

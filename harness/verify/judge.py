@@ -43,6 +43,15 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Before:
+    """How much had happened when the acts began that an expectation follows: what is older is not about them."""
+
+    dialogs: int = 0
+    downloads: int = 0
+    requests: int = 0
+
+
+@dataclass(frozen=True)
 class Scene:
     """All that one expectation is judged by."""
 
@@ -52,8 +61,7 @@ class Scene:
     """None: it is not about the page as a whole."""
     memory: Mapping[str, Kept] = field(default_factory=dict)
     base_url: str = ""
-    dialogs_before: int = 0
-    """Dialogs that were seen before the acts this expectation follows."""
+    before: Before = Before()
 
 
 @dataclass(frozen=True)
@@ -295,9 +303,44 @@ def _title(expectation: Expectation, scene: Scene) -> Judgement:
 
 
 def _dialog(expectation: Expectation, scene: Scene) -> Judgement:
-    dialogs = scene.facts.dialogs[scene.dialogs_before :] if scene.facts else ()
+    dialogs = scene.facts.dialogs[scene.before.dialogs :] if scene.facts else ()
     holds = any(compare(expectation.match, dialog.message, expectation.value or "") for dialog in dialogs)
     return Judgement(holds, _listed([f"{d.type} {quote(d.message)}" for d in dialogs]) or "no dialog")
+
+
+def _download(expectation: Expectation, scene: Scene) -> Judgement:
+    files = scene.facts.downloads[scene.before.downloads :] if scene.facts else ()
+    named = [file for file in files if _stands_for(expectation.name or "", file.name)]
+    holds = any(_says(expectation, file.text) for file in named)
+    return Judgement(
+        holds, _listed([f"{quote(f.name)} with {quote(f.text)}" for f in files]) or "no file was downloaded"
+    )
+
+
+def _request(expectation: Expectation, scene: Scene) -> Judgement:
+    """One request that has the method and path, and the body and the status where those are expected."""
+    asked = [
+        (f"{each.method} {relative_url(each.url, scene.base_url)}", each)
+        for each in (scene.facts.requests[scene.before.requests :] if scene.facts else ())
+    ]
+    named = [each for line, each in asked if _stands_for(expectation.name or "", line)]
+    holds = any(_says(expectation, each.body) and expectation.number in (None, each.status) for each in named)
+    seen = [f"{line} {each.status or 'not answered'} {quote(each.body) if each.body else ''}" for line, each in asked]
+    return Judgement(holds, _listed([fold(line) for line in seen]) or "nothing was requested")
+
+
+def _says(expectation: Expectation, text: str) -> bool:
+    return expectation.value is None or compare(expectation.match, text, expectation.value)
+
+
+def _stands_for(pattern: str, name: str) -> bool:
+    """Whether a name fits a pattern whose `*` stands for anything."""
+    return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), name, re.DOTALL) is not None
+
+
+def _clipboard(expectation: Expectation, scene: Scene) -> Judgement:
+    seen = (scene.facts.clipboard if scene.facts else None) or ""
+    return Judgement(compare(expectation.match, seen, expectation.value or ""), f"the clipboard holds {quote(seen)}")
 
 
 def _console_clean(expectation: Expectation, scene: Scene) -> Judgement:
@@ -335,6 +378,7 @@ _ON_ONE: dict[str, Callable[[Expectation, Element], Judgement]] = {
 _ON_PAGE: dict[str, Callable[[Expectation, Scene], Judgement]] = {
     "url": _url, "title": _title, "dialog": _dialog, "console_clean": _console_clean,
     "no_failed_requests": _no_failed_requests, "no_overflow": _no_overflow,
+    "download": _download, "clipboard": _clipboard, "request": _request,
 }  # fmt: skip
 ABOUT_PAGE = frozenset(_ON_PAGE)
 """Expectations that need the page's facts."""

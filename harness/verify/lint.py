@@ -15,8 +15,9 @@ from harness.verify.check import Act, Contract, Expectation, Item
 from harness.verify.judge import fold_case
 
 _TYPES = ("fill", "type", "select", "upload")
-_LITERAL = ("text", "value", "title", "dialog")
+_LITERAL = ("text", "value", "title", "dialog", "clipboard", "download")
 _ABOUT_PAGE = ("console_clean", "no_failed_requests", "no_overflow")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z?)?|[+-]\d+ (second|minute|hour|day|week)s?")
 _BLANK_WORDS = re.compile(r"\b(blank|blanks|empty|emptied|clear|clears|cleared|white ?space|spaces?)\b", re.IGNORECASE)
 _RELOADS = re.compile(r"\b(re-?load(?:s|ed|ing)?|refresh(?:es|ed|ing)?)\b", re.IGNORECASE)
 
@@ -48,7 +49,7 @@ def _wrong_start(contract: Contract) -> Iterator[str]:
     for index, item in enumerate(contract.items):
         if item.user in seen:
             continue
-        if isinstance(item, Act) and item.act in ("viewport", "answer_dialog", "restart"):
+        if isinstance(item, Act) and item.act in ("viewport", "answer_dialog", "restart", "offline", "clock"):
             continue
         seen.add(item.user)
         if not (isinstance(item, Act) and item.act == "navigate"):
@@ -146,6 +147,12 @@ def _wrong_act(item: Act) -> str:
         return f"viewport takes WIDTHxHEIGHT such as 390x844, not {value!r}."
     if item.act == "press" and not value.strip():
         return "press takes the name of a key, such as Enter or Control+z."
+    if item.act == "offline" and value not in ("on", "off"):
+        return f"offline takes on or off, not {value!r}."
+    if item.act == "clock" and not _MOMENT.fullmatch(value):
+        return f"clock takes 2024-05-31, 2024-05-31T10:00 or a step such as +1 day, not {value!r}."
+    if item.act == "switch_tab" and not value.strip():
+        return "switch_tab takes new, main or part of a title."
     return ""
 
 
@@ -158,6 +165,8 @@ def _wrong_expectation(item: Expectation) -> str:
             return f"{value!r} is not a regular expression: {exc}."
     if item.match != "is" and value is not None and not value.strip():
         return "a blank text is contained in every text; expect the text itself."
-    if item.expect in ("text", "title", "dialog") and value is not None and not value.strip():
+    if item.expect == "request" and not re.match(r"[A-Z*]+ (/|\*)", item.name or ""):
+        return f"request takes a method and a path in name, such as 'POST /notes', not {item.name!r}."
+    if item.expect in ("text", "title", "dialog", "clipboard") and value is not None and not value.strip():
         return f"{item.expect} of nothing cannot be seen; expect the thing hidden instead."
     return ""

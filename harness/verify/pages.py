@@ -7,6 +7,8 @@ checks costs a new page; one that ends during a check is a fault.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,11 +27,26 @@ class Pages:
         self._pages: dict[str, Page] = {}
         self._in_use: set[str] = set()
         self._base_url = ""
+        self._also: tuple[str, ...] = ()
+        self._clipboard = False
 
-    def begin(self, base_url: str) -> None:
-        """A new check starts: whatever a page still holds is emptied before it is used again."""
-        self._base_url = base_url
+    def begin(self, base_url: str, also: tuple[str, ...] = ()) -> None:
+        """A new check of the application at these addresses starts: pages are emptied before they are used again."""
+        self._base_url, self._also = base_url, also
         self._in_use.clear()
+
+    @asynccontextmanager
+    async def alone(self, uses_clipboard: bool) -> AsyncIterator[None]:
+        """A check that uses the clipboard, of which a browser has one, finds it empty and has it for itself."""
+        if not uses_clipboard:
+            yield
+            return
+        async with self._browser.clipboard:
+            self._clipboard = True
+            try:
+                yield
+            finally:
+                self._clipboard = False
 
     async def of(self, user: str) -> Page:
         """The page of a user of this check."""
@@ -59,12 +76,12 @@ class Pages:
         """Give a user an empty page; a new one when the old went down with its browser."""
         if page := self._pages.get(user):
             try:
-                await page.reset(self._base_url)
+                await page.reset(self._base_url, self._also, clipboard=self._clipboard)
                 return
             except BrowserError:
                 await self.close()
         page = self._pages[user] = await self._browser.new_page()
-        await page.reset(self._base_url)
+        await page.reset(self._base_url, self._also, clipboard=self._clipboard)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from harness.browser.failed import ActFailed
 from harness.verify import words
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Act, Contract, Expectation, Item, Locator
-from harness.verify.judge import ABOUT_PAGE, Judgement, Kept, Scene, describe_matches, judge, keep, visible_of
+from harness.verify.judge import ABOUT_PAGE, Before, Judgement, Kept, Scene, describe_matches, judge, keep, visible_of
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.verify.pages import Site
 
 POLL_SECONDS = 0.05
+ABOUT_ACTS = {"dialog", "download", "request"}
 NOT_FOUND = "nothing on the page was found to be it"
 
 Resolve = Callable[[str], Locator | None]
@@ -102,8 +103,8 @@ class Player:
     """How long what holds must go on holding; None: as the settings say."""
     decide: Decide = judge
     memory: dict[str, Kept] = field(default_factory=dict)
-    _dialogs: dict[str, int] = field(default_factory=dict)
-    """Dialogs each user had seen before the acts that go on now."""
+    _before: dict[str, Before] = field(default_factory=dict)
+    """What each user had seen happen before the acts that go on now."""
     _acting: bool = False
     _locators: dict[int, Locator | None] = field(default_factory=dict)
 
@@ -113,11 +114,11 @@ class Player:
         Raises: AppNotStarted: the application did not come up again.
         """
         self.memory.clear()
-        self._dialogs.clear()
+        self._before.clear()
         self._acting = False
         await self.site.instance.reset()
         self.site.instance.touch()
-        self.site.pages.begin(self.site.instance.base_url)
+        self.site.pages.begin(self.site.instance.base_url, self.site.instance.also)
 
     async def play(
         self,
@@ -139,6 +140,12 @@ class Player:
 
         Raises: BrowserError: Chromium or its driver failed. AppNotStarted: there is no application to look at.
         """
+        async with self.site.pages.alone(contract.uses_clipboard):
+            return await self._play(contract, resolve, go_on, on_group, steps)
+
+    async def _play(
+        self, contract: Contract, resolve: Resolve, go_on: bool, on_group: OnGroup | None, steps: Sequence[str]
+    ) -> ReplayResult:
         started = time.monotonic()
         await self.begin()
         results: list[ItemResult] = []
@@ -171,7 +178,7 @@ class Player:
         if (act.target and locator is None) or (act.to and to is None):
             return ItemResult(index, None, expected=said, reason=NOT_FOUND)
         try:
-            await self._mark_dialogs(contract)
+            await self._mark(contract)
             await self._perform(act, locator, to)
         except (ActFailed, AppNotStarted) as exc:
             return ItemResult(index, False, str(exc), said, str(exc), time.monotonic() - started)
@@ -202,13 +209,14 @@ class Player:
                 raise ActFailed(describe_matches(observation))
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _mark_dialogs(self, contract: Contract) -> None:
-        """A dialog expectation is about the acts just before it, so count those seen when a run of acts begins."""
-        if self._acting or not any(e.expect == "dialog" for _, e in contract.expectations()):
+    async def _mark(self, contract: Contract) -> None:
+        """Some expectations are about the acts just before them, so count what was seen when a run of acts begins."""
+        if self._acting or not any(e.expect in ABOUT_ACTS for _, e in contract.expectations()):
             return
         self._acting = True
         for user, page in self.site.pages.in_use().items():
-            self._dialogs[user] = len((await page.facts()).dialogs)
+            facts = await page.facts()
+            self._before[user] = Before(len(facts.dialogs), len(facts.downloads), len(facts.requests))
 
     @property
     def _wait(self) -> float:
@@ -261,7 +269,8 @@ class Player:
         page = await self.site.pages.of(group[0][1].user)
         located = [(i, e, resolve(e.target) if e.target else None) for i, e in group]
         observations = await self._observe(page, located)
-        facts = await page.facts() if any(e.expect in ABOUT_PAGE for _, e in group) else None
+        asked = {e.expect for _, e in group}
+        facts = await page.facts(clipboard="clipboard" in asked) if asked & ABOUT_PAGE else None
         return [self._judge(i, e, locator, observations.get(i), facts) for i, e, locator in located]
 
     async def _observe(
@@ -285,8 +294,8 @@ class Player:
     ) -> Look:
         if expectation.target and locator is None:
             return Look(index, expectation, None, Judgement(False, NOT_FOUND), None)
-        dialogs_before = self._dialogs.get(expectation.user, 0)
-        scene = Scene(observation, facts, self.memory, self.site.instance.base_url, dialogs_before)
+        before = self._before.get(expectation.user, Before())
+        scene = Scene(observation, facts, self.memory, self.site.instance.base_url, before)
         matches = None if observation is None else len(visible_of(observation))
         return Look(index, expectation, locator, self.decide(expectation, scene), matches)
 

@@ -79,6 +79,8 @@ class Replays:
 class RunningSite:
     """An application somebody else runs, in the place of an `Instance`."""
 
+    also: tuple[str, ...] = ()
+
     def __init__(self, url: str) -> None:
         self.base_url = url.rstrip("/")
 

@@ -62,6 +62,7 @@ def expected(item: Expectation, targets: Mapping[str, str]) -> str:
     value = quote(item.value or "")
     compared = f"{_MATCH[item.match]} {value}"
     kept = f"the {_KEPT[item.what]} of {what}"
+    holding = f", its content {compared}" if item.value is not None else ""
     phrases = {
         "visible": f"{what} to be visible",
         "hidden": f"{what} not to be visible",
@@ -87,8 +88,16 @@ def expected(item: Expectation, targets: Mapping[str, str]) -> str:
         "dialog": f"a dialog whose message is {value}" if item.match == "is" else f"a dialog's message {compared}",
         "console_clean": "no errors in the console",
         "no_failed_requests": "no failed requests",
+        "download": f"a file {quote(item.name or '')} to be downloaded{holding}",
+        "clipboard": f"the clipboard {compared}",
+        "request": f"a request {item.name}{_told_of_request(item, compared)}",
     }
     return phrases[item.expect]
+
+
+def _told_of_request(item: Expectation, compared: str) -> str:
+    body = f", its body {compared}" if item.value is not None else ""
+    return body + (f", answered with {item.number}" if item.number is not None else "")
 
 
 def _act(item: Act, targets: Mapping[str, str]) -> str:
@@ -116,6 +125,12 @@ def _act(item: Act, targets: Mapping[str, str]) -> str:
         "viewport": f"make the window {item.value}",
         "remember": f"remember the {_KEPT[item.what]} of {what} as {value}",
         "restart": "restart the application",
+        "switch_tab": {"new": "go to the new tab", "main": "go to the first tab"}.get(
+            item.value or "", f"go to the tab {value}"
+        ),
+        "close_tab": "close the tab",
+        "offline": "take the network away" if item.value == "on" else "give the network back",
+        "clock": f"set the clock of the pages to {value}",
         "flow": f"do as always: {item.value}",
     }
     return phrases[item.act]

@@ -23,7 +23,7 @@ class FakePage:
         self.dialogs: list[Dialog] = []
         self.is_hung = False
 
-    async def reset(self, base_url: str) -> None:
+    async def reset(self, base_url: str, also: Sequence[str] = (), **_: object) -> None:
         self.resets += 1
         self.acts.clear()
         self.dialogs.clear()
@@ -46,7 +46,7 @@ class FakePage:
         elements = tuple(Element(visible=True, text=each, role="text") for each in self.view(self, text))
         return Observation(elements=elements, total=len(elements))
 
-    async def facts(self) -> PageFacts:
+    async def facts(self, **_: object) -> PageFacts:
         return PageFacts(url="http://127.0.0.1:1/", title="Fake", dialogs=tuple(self.dialogs))
 
     async def snapshot(self, max_bytes: int = 0) -> str:
@@ -72,6 +72,7 @@ class FakeInstance:
     """An application that is always there."""
 
     base_url = "http://127.0.0.1:1"
+    also = ()
 
     def __init__(self) -> None:
         self.calls: list[str] = []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.browser.values import Dialog, Element, Observation, PageFacts
 from harness.verify.check import Expectation
-from harness.verify.judge import ABOUT_PAGE, Judgement, Kept, Scene, compare, judge, keep
+from harness.verify.judge import ABOUT_PAGE, Before, Judgement, Kept, Scene, compare, judge, keep
 
 BASE = "http://127.0.0.1:8000"
 
@@ -37,6 +37,9 @@ def judged(expect: str, at: Scene, **fields: object) -> Judgement:
 ONE = scene(element())
 TWO = scene(element("Buy milk"), element("Walk the dog"))
 NONE = scene()
+
+CSV = {"name": "notes-1.csv", "text": "id,title\n1,Rent\n"}
+POST = {"method": "POST", "url": f"{BASE}/notes?x=1", "body": '{"title": "Rent"}', "status": 201}
 
 HOLDS = [
     ("visible", ONE, {}),
@@ -69,6 +72,11 @@ HOLDS = [
     ("url", scene(url=f"{BASE}"), {"value": "/"}),
     ("title", ONE, {"value": "To-do"}),
     ("dialog", scene(dialogs=[Dialog(type="alert", message="Sure?", answer="accept")]), {"value": "Sure?"}),
+    ("download", scene(downloads=[CSV]), {"name": "notes-*.csv"}),
+    ("download", scene(downloads=[CSV]), {"name": "notes-1.csv", "value": "Rent", "match": "contains"}),
+    ("clipboard", scene(clipboard="Rent"), {"value": "Rent"}),
+    ("request", scene(requests=[POST]), {"name": "POST /notes?x=1"}),
+    ("request", scene(requests=[POST]), {"name": "POST /*", "value": "Rent", "match": "contains", "number": 201}),
     ("console_clean", scene(console=["404 http://127.0.0.1:8000/favicon.ico"]), {}),
     ("no_failed_requests", ONE, {}),
     ("no_overflow", ONE, {}),
@@ -110,6 +118,15 @@ FAILS = [
     ("title", ONE, {"value": "Notes"}, '"To-do"'),
     ("dialog", ONE, {"value": "Sure?"}, "no dialog"),
     ("console_clean", scene(console=["TypeError: x"]), {}, '"TypeError: x"'),
+    ("download", ONE, {"name": "notes.csv"}, "no file was downloaded"),
+    ("download", scene(downloads=[CSV]), {"name": "notes-1.cs"}, '"notes-1.csv" with "id,title 1,Rent"'),
+    ("download", scene(downloads=[CSV]), {"name": "*", "value": "Taxes"}, '"notes-1.csv"'),
+    ("clipboard", scene(clipboard="Rent"), {"value": "Taxes"}, 'the clipboard holds "Rent"'),
+    ("request", ONE, {"name": "POST /notes"}, "nothing was requested"),
+    ("request", scene(requests=[POST]), {"name": "POST /notes"}, 'POST /notes?x=1 201 "{"title": "Rent"}"'),
+    ("request", scene(requests=[POST]), {"name": "GET /notes?x=1"}, "POST /notes?x=1"),
+    ("request", scene(requests=[POST]), {"name": "POST *", "number": 200}, "POST /notes?x=1 201"),
+    ("request", scene(requests=[POST]), {"name": "POST *", "value": "Rent"}, "POST /notes?x=1 201"),
     ("no_failed_requests", scene(failed_requests=["GET /a 500"]), {}, '"GET /a 500"'),
     ("no_overflow", scene(overflow_x=True), {}, "the page scrolls sideways"),
 ]
@@ -137,7 +154,7 @@ def test_every_expectation_is_in_both_tables() -> None:
 
 def test_a_dialog_seen_before_the_last_acts_does_not_count() -> None:
     old = scene(dialogs=[Dialog(type="alert", message="Sure?", answer="accept")])
-    later = Scene(old.observation, old.facts, {}, BASE, dialogs_before=1)
+    later = Scene(old.observation, old.facts, {}, BASE, Before(dialogs=1))
     assert not judged("dialog", later, value="Sure?").holds
 
 

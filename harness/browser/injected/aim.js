@@ -13,6 +13,7 @@ const refOf = (el) => {
 };
 
 let aimed = null;
+let scrolledTo = null;
 const frame = () => new Promise((done) => {
   requestAnimationFrame(done);
   setTimeout(done, 100);
@@ -38,6 +39,8 @@ const byRef = (ref) => {
   return el?.isConnected ? { el } : { state: "stale", reason: `${ref} is not in the page any more; take a new snapshot` };
 };
 
+const listed = (els, search) => els.slice(0, 5).map((el) => `${outerTag(el)}${quoted(search.texts(el))}`).join(" | ");
+
 const byLocator = (loc) => withEverythingHittable(() => {
   const search = makeSearch();
   const found = search.find(loc);
@@ -48,8 +51,7 @@ const byLocator = (loc) => withEverythingHittable(() => {
     return found.length === 1 ? { el: found[0] } :
       { state: "hidden", reason: `none of ${found.length} elements that match ${inWords(loc)} is visible: ${whyNot(found[0])}` };
   }
-  const tags = seen.slice(0, 5).map((el) => `${outerTag(el)}${quoted(search.texts(el))}`).join(" | ");
-  return { state: "ambiguous", reason: `${seen.length} elements match ${inWords(loc)}: ${tags}` };
+  return { state: "ambiguous", reason: `${seen.length} elements match ${inWords(loc)}: ${listed(seen, search)}` };
 });
 
 const RETARGET = { fill: `${EDITABLE}, select`, check: CHECKABLE, select: "select", upload: "input[type=file]" };
@@ -85,11 +87,14 @@ const pointAt = (el) => {
   const part = overlap(unclipped(el, largestRect(el), false) || { left: 0, top: 0, right: 0, bottom: 0 }, viewport());
   if (!part) return { state: "hidden", reason: `${outerTag(el)} cannot be scrolled into view` };
   let cover = null;
+  const points = [];
   for (const [x, y] of pointsOf(part)) {
     const hit = topAt(x, y);
-    if (hit && isHit(el, hit)) return { x, y };
-    cover = cover || hit;
+    if (hit && isHit(el, hit)) points.push([x, y]);
+    else cover = cover || hit;
+    if (points.length && !stage) break; // in a frame the documents around it have a say
   }
+  if (points.length) return { x: points[0][0], y: points[0][1], points, shown: outerTag(el) };
   return { state: "covered", reason: `${outerTag(el)} is covered by ${cover ? describe(cover) : "nothing that can be hit"}` };
 };
 
@@ -116,7 +121,13 @@ const aim = async (target, purpose) => {
   const facts = { state: "ready", tag: el.localName, type: el.type || "", checked: checkedOf(el) };
   if (purpose === "upload" && el.matches("input[type=file]")) return facts;
   const point = whyNotOwn(el) && labelShown(el) ? labelShown(el) : el;
-  if (!isInViewport(point)) point.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+  if (!isInViewport(point)) {
+    point.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+    if (stage && scrolledTo !== point) { // the frame itself may have moved: look at it again
+      scrolledTo = point;
+      return { state: "moving", reason: `${outerTag(point)} is scrolled into view` };
+    }
+  }
   const before = boxOf(point);
   await frame();
   if (!point.isConnected) return { state: "moving", reason: `${outerTag(point)} was replaced while it was looked at` };

@@ -61,7 +61,9 @@ const makeSearch = () => {
       .some((names) => names.split("\n").some((name) => sameText(name, loc.label, exact))));
     if (loc.inside) {
       const outer = new Set(find(loc.inside));
+      const isFrameIn = stage?.inside.includes(JSON.stringify(loc.inside));
       tests.push((el) => {
+        if (isFrameIn) return true;
         for (let up = parentOf(el); up; up = parentOf(up)) if (outer.has(up)) return true;
         return false;
       });
@@ -148,7 +150,7 @@ const isEnabled = (el) => {
 const isFocused = (el) => {
   let active = document.activeElement;
   while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
-  return active === el;
+  return active === el && document.hasFocus();
 };
 
 const isInViewport = (el) => {
@@ -157,7 +159,7 @@ const isInViewport = (el) => {
   const seen = part && overlap(part, viewport());
   if (!seen) return false;
   const area = (r) => (r.right - r.left) * (r.bottom - r.top);
-  const most = Math.min(area(box), innerWidth * innerHeight);
+  const most = Math.min(area(box), area(viewport()));
   return area(seen) >= most / 2;
 };
 
@@ -178,6 +180,7 @@ const picture = (el, search, attributes, styles, asked) => {
     attributes: Object.fromEntries(kept),
     styles: Object.fromEntries(styles.map((name) => [name, computed.getPropertyValue(name)])), html: outerTag(el),
     ...(asked && why === "" ? facetsOf(el, asked, search) : {}), doubt: doubt ? doubtOf(el) : null,
+    points: stage && why === "" ? shownPoints(shown) : [],
   };
 };
 

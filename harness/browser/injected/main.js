@@ -13,7 +13,10 @@ const wipe = () => {
 globalThis.harness = {
   observe, aim, prepareFill, focusEnd, choose, checkedNow, isAimedThere, theAimed, settle, snapshot, disturb, undo, keepGhost,
   freeze, readStorage, putStorage, nameOf, roleOf, asked, veil, unveil, keepAnswers, unnamedControls,
+  stageOf, covers, hits, locate, staged, refOf,
   page: () => ({ url: location.href, title: document.title,
     overflow_x: document.documentElement.scrollWidth > document.documentElement.clientWidth + 1 }),
+  readClipboard: () => navigator.clipboard ? navigator.clipboard.readText() : "",
+  writeClipboard: (text) => navigator.clipboard?.writeText(text),
   wipe,
 };

@@ -44,7 +44,7 @@ const TAG_ROLES = {
 };
 
 const SECTIONING = new Set(["article", "aside", "main", "nav", "section"]);
-const ALIASES = { img: "image", presentation: "none", directory: "list" };
+const ALIASES = { img: "image", presentation: "none", directory: "list", iframe: "Iframe" };
 
 const sameRole = (role) => ALIASES[role] || role;
 

@@ -20,7 +20,20 @@ const overlap = (a, b) => {
   return right > left && bottom > top ? { left, top, right, bottom } : null;
 };
 
-const viewport = () => ({ left: 0, top: 0, right: innerWidth, bottom: innerHeight });
+// How the document around this one shows it (frames.js); null: it is the tab's own.
+let stage = null;
+
+const viewport = () => {
+  const own = { left: 0, top: 0, right: innerWidth, bottom: innerHeight };
+  return stage ? overlap(own, stage.shown) || NOTHING : own;
+};
+
+// What is left of a part of a frame that cannot be scrolled, where its own box is clipped.
+const inRoom = (part) => {
+  const root = document.documentElement;
+  const scrolls = root.scrollHeight > innerHeight + 1 || root.scrollWidth > innerWidth + 1;
+  return part && stage && !scrolls ? overlap(part, stage.room) : part;
+};
 
 // Whether a person can scroll the page that way.
 const pageScrolls = (axis) => {
@@ -329,12 +342,13 @@ const lookAt = (el) => {
     const select = el.closest("select");
     return select.size > 1 || select.multiple || el.selected ? lookAt(select) : { why: "in a closed list" };
   }
+  if (stage?.why) return { why: `in a frame that is not visible: ${stage.why}` };
   if (getComputedStyle(el).display === "contents") return contentsLook(el);
   if (!el.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true })) return { why: "no box" };
   const box = boxOf(el);
   if (box.width <= 0 || box.height <= 0) return emptyLook(el);
   if (opacityOf(el) < 0.05 || withAll(el, (style) => /opacity\(0%?\)/.test(style.filter))) return { why: "transparent" };
-  const part = unclipped(el, box, true);
+  const part = inRoom(unclipped(el, box, true));
   if (!part || part.right - part.left < 2 || part.bottom - part.top < 2) {
     if (!tiny(el, box)) return { why: part || getComputedStyle(el).position !== "fixed" ? "clipped" : "outside the page" };
   } else if (!onPage(part)) return { why: "outside the page" };
