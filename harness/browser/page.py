@@ -196,9 +196,11 @@ class TabPage:
         seen = await self.world.settled_call("observe", locators, attributes, styles, asked)
         return await pixels.settle(self.target, self.world, seen)
 
-    async def facts(self) -> dict[str, Any]:
-        """Where the page is and what happened in it."""
+    async def facts(self, controls: bool = False) -> dict[str, Any]:
+        """Where the page is and what happened in it; `controls`: also which visible controls have no name."""
         page = await self.world.settled_call("page")
+        if controls:
+            page = {**page, "unnamed_controls": await self.world.settled_call("unnamedControls")}
         watch = self.watch
         return {**page, "console": watch.console, "dialogs": watch.dialogs, "failed_requests": watch.failed}
 
@@ -212,9 +214,17 @@ class TabPage:
         """The viewport as base64 PNG."""
         return str((await self.target.send("Page.captureScreenshot", {"format": "png"}, limit=15.0))["data"])
 
+    async def picture(self, locator: Any, masks: list[Any]) -> str:
+        """What the window shows of the one visible match as base64 PNG, with masks painted over; "" when nothing."""
+        found = await self.observe([locator, *masks], [], [], [None] * (1 + len(masks)))
+        boxes = [[e["box"] for e in each["elements"] if e["visible"]] for each in found]
+        if len(boxes[0]) != 1:
+            return ""
+        return pixels.cut_out(await self.screenshot(), boxes[0][0], [box for each in boxes[1:] for box in each])
+
     # --- disturbing ---
 
-    async def disturb(self, kind: str, locator: Any, text: str) -> bool:
+    async def disturb(self, kind: str, locator: Any, text: str, to: Any = None) -> bool:
         """Make the page lie once; False when there is nothing to lie about."""
         if kind in ("log_error", "fail_request"):
             self._undo.append(_added(self.watch.console if kind == "log_error" else self.watch.failed, text))
@@ -222,7 +232,7 @@ class TabPage:
         ghost = self._ghosts.get(text) if kind == "ghost" else None
         if kind == "ghost" and ghost is None:
             return False
-        if not await self.world.settled_call("disturb", kind, locator, text, ghost):
+        if not await self.world.settled_call("disturb", kind, locator, text, ghost, to):
             return False
         self._undo.append(None)
         return True

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 Disturbance = Literal[
     "hide", "reveal", "ghost", "swap_text", "set_value", "toggle_checked", "toggle_enabled", "blur", "remove_one",
     "add_one", "reverse_order", "set_title", "set_url", "set_attribute", "set_style", "log_error", "fail_request",
-    "make_wide", "scroll_away",
+    "make_wide", "scroll_away", "cover", "fade", "move_across", "calm", "toggle_selected", "add_unnamed",
 ]  # fmt: skip
 """Small lies about a page. `set_attribute` and `set_style` take `name=value` as their text."""
 
@@ -107,4 +107,6 @@ class PageFacts(_Value):
     dialogs: tuple[Dialog, ...] = ()
     failed_requests: tuple[str, ...] = ()
     """`GET url status` or `GET url reason`; `blocked: foreign host` for other hosts than the application's."""
+    unnamed_controls: tuple[str, ...] | None = None
+    """Asked: outer tags of visible controls without an accessible name."""
     overflow_x: bool = False

@@ -18,7 +18,18 @@ from harness.browser.chromium import HEADED, HEADLESS, Chromium, StartFailed, ad
 from harness.browser.failed import ActFailed
 from harness.browser.page import TabPage
 
-PAGE_CALLS = {"observe", "facts", "snapshot", "screenshot", "disturb", "undo", "keep_ghost", "freeze", "reset"}
+PAGE_CALLS = {
+    "observe",
+    "facts",
+    "snapshot",
+    "screenshot",
+    "picture",
+    "disturb",
+    "undo",
+    "keep_ghost",
+    "freeze",
+    "reset",
+}
 LINE_BYTES = 64 * 1024 * 1024
 
 
