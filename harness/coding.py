@@ -253,6 +253,7 @@ class Coding:
             check=verdict.check,
             amended=verdict.amended,
             elements=verdict.elements,
+            pictures=verdict.pictures,
             flows=desk.flows(),
             judged=verdict,
         )

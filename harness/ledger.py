@@ -6,6 +6,7 @@ have touched. Everything is written in one commit, which is found again by its t
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -161,6 +162,7 @@ class Ledger:
         check: Check | None = None,
         amended: Mapping[str, Check] | None = None,
         elements: Mapping[str, Element] | None = None,
+        pictures: Mapping[str, str] | None = None,
         flows: Mapping[str, Flow] | None = None,
         judged: Judged | None = None,
         state_only: bool = False,
@@ -171,6 +173,7 @@ class Ledger:
             check: the feature's, when it passed.
             amended: of features it was declared to change.
             elements: names bound for the first time.
+            pictures: `<feature id>/<name>` -> PNG (base64) of what checks compare with from now on.
             flows: what its contract was the first to begin with.
             judged: what the verdict was reached on, for the audit.
             state_only: leave the code in the worktree out.
@@ -184,6 +187,7 @@ class Ledger:
         else:
             checks = [*([check] if check else []), *(amended or {}).values()]
             names, seal = await self._write(features, entries, checks, elements or {}, flows or {}, judged)
+            names += await self._put_pictures(pictures or {})
             sealed = {**trailers, audit.TRAILER: seal} if seal else trailers
             made = await tree.commit(subject, body, sealed, paths=[] if state_only else None, always=names)
         await self.follow()
@@ -194,13 +198,20 @@ class Ledger:
         tree = await self.tree()
         return bool(await tree.find_commit(trailers)) or (await tree.snapshot(OWN_FILES)).content == content
 
-    async def put(self, name: str, text: str) -> None:
+    async def put(self, name: str, text: str | bytes) -> None:
         """Write one file of ours into the tree, and remove what a killed writer left beside it."""
         path = (await self.tree()).directory / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         for leftover in path.parent.glob(f".{path.name}.*.tmp"):
             leftover.unlink()
         write_atomic(path, text)
+
+    async def _put_pictures(self, pictures: Mapping[str, str]) -> list[str]:
+        """Write pictures beside the checks; returns their names."""
+        written = {f"checks/pictures/{name}.png": png for name, png in pictures.items()}
+        for name, png in written.items():
+            await self.put(name, base64.b64decode(png))
+        return list(written)
 
     async def commit_state(
         self,

@@ -208,9 +208,22 @@ class Page:
         )
         return [Observation.model_validate(each) for each in answer]
 
-    async def facts(self, *, clipboard: bool = False) -> PageFacts:
-        """Address and title of the tab that is looked at, and what happened in all of them since the last reset."""
-        return PageFacts.model_validate(await self.ask("facts", clipboard=clipboard))
+    async def facts(self, *, clipboard: bool = False, controls: bool = False) -> PageFacts:
+        """Address and title of the tab that is looked at, and what happened in all of them since the last reset.
+
+        Args:
+            clipboard: also what was copied.
+            controls: also which visible controls have no name.
+        """
+        return PageFacts.model_validate(await self.ask("facts", clipboard=clipboard, controls=controls))
+
+    async def picture(self, locator: Locator, masks: Sequence[Locator] = ()) -> bytes:
+        """The part of the one visible match that the window shows, as PNG, what `masks` match painted over.
+
+        Empty: there is none, or the window shows none of it.
+        """
+        plain = [_plain(mask) for mask in masks]
+        return base64.b64decode(await self.ask("picture", locator=_plain(locator), masks=plain))
 
     async def snapshot(self, max_bytes: int = 20_000) -> str:
         """What can be seen, as indented lines with roles, names, values, states and refs."""
@@ -220,9 +233,11 @@ class Page:
         """The viewport as PNG."""
         return base64.b64decode(await self.ask("screenshot"))
 
-    async def disturb(self, kind: Disturbance, locator: Locator | None, text: str = "") -> bool:
-        """Make the page lie about what the locator matches now; False when that cannot be applied."""
-        return bool(await self.ask("disturb", kind=kind, locator=_plain(locator), text=text))
+    async def disturb(
+        self, kind: Disturbance, locator: Locator | None, text: str = "", *, to: Locator | None = None
+    ) -> bool:
+        """Make the page lie about what the locator matches now, beside what `to` matches; False when it cannot."""
+        return bool(await self.ask("disturb", kind=kind, locator=_plain(locator), text=text, to=_plain(to)))
 
     async def undo(self) -> None:
         """Take the last disturbance back."""

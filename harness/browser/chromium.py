@@ -62,6 +62,8 @@ class Chromium:
         self.profile = profile
         self.connection: Any = None
         self.version = ""
+        self.port = 0
+        """Where it is spoken to."""
         self.on_popup: Callable[[dict[str, Any], Session], None] | None = None
         """Told of each tab that a page opened, with the browser's words about it; None: they never run."""
         self._sessions: dict[str, asyncio.Future[Session]] = {}
@@ -112,6 +114,7 @@ class Chromium:
         from pyppeteer.connection import Connection
 
         port, path = await self._endpoint()
+        self.port = int(port)
         self.connection = Connection(f"ws://127.0.0.1:{port}{path}", asyncio.get_running_loop())
         self.version = (await self.connection.send("Browser.getVersion"))["product"]
         await self._follow_tabs()

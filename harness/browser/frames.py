@@ -245,11 +245,13 @@ class Frames:
 
     # --- disturbing ---
 
-    async def disturb(self, kind: str, locator: Locator | None, text: str, ghost: Any) -> bool:
+    async def disturb(
+        self, kind: str, locator: Locator | None, text: str, ghost: Any, to: Locator | None = None
+    ) -> bool:
         """Make the page lie once, in each document that has something to lie about."""
         places = await self._steadily(lambda: self.places(_insides([locator]) if locator else ()))
         asked = places if locator else places[:1]
-        done = [place.world for place in asked if await place.call("disturb", kind, locator, text, ghost)]
+        done = [place.world for place in asked if await place.call("disturb", kind, locator, text, ghost, to)]
         if done:
             self._disturbed.append(done)
         return bool(done)

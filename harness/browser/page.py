@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from harness.browser import clock
+from harness.browser import clock, pixels
 from harness.browser.failed import ActFailed
 from harness.browser.frames import Frames
 from harness.browser.target import Target
@@ -245,12 +245,17 @@ class TabPage:
         """What each locator matches now."""
         return await self.frames.observe(locators, attributes, styles, asked)
 
-    async def facts(self, clipboard: bool = False) -> dict[str, Any]:
-        """Where the page is and what happened in all tabs of its user."""
+    async def facts(self, clipboard: bool = False, controls: bool = False) -> dict[str, Any]:
+        """Where the page is and what happened in all tabs of its user.
+
+        `clipboard`: also what was copied. `controls`: also which visible controls have no name.
+        """
         page = await self.world.settled_call("page")
         if clipboard:
             kept = self._clipboard_lie
             page["clipboard"] = kept if kept is not None else await self.world.settled_call("readClipboard")
+        if controls:
+            page["unnamed_controls"] = [tag for tags in await self.frames.everywhere("unnamedControls") for tag in tags]
         told = self.record
         return {**page, "console": told.console, "dialogs": told.dialogs, "failed_requests": told.failed,
                 "requests": told.requests, "downloads": told.downloads}  # fmt: skip
@@ -265,9 +270,17 @@ class TabPage:
         """The viewport as base64 PNG."""
         return str((await self.target.send("Page.captureScreenshot", {"format": "png"}, limit=15.0))["data"])
 
+    async def picture(self, locator: Any, masks: list[Any]) -> str:
+        """What the window shows of the one visible match as base64 PNG, with masks painted over; "" when nothing."""
+        found = await self.observe([locator, *masks], [], [], [None] * (1 + len(masks)))
+        boxes = [[e["box"] for e in each["elements"] if e["visible"]] for each in found]
+        if len(boxes[0]) != 1:
+            return ""
+        return pixels.cut_out(await self.screenshot(), boxes[0][0], [box for each in boxes[1:] for box in each])
+
     # --- disturbing ---
 
-    async def disturb(self, kind: str, locator: Any, text: str) -> bool:
+    async def disturb(self, kind: str, locator: Any, text: str, to: Any = None) -> bool:
         """Make the page lie once; False when there is nothing to lie about."""
         if kind in RECORD_LIES:
             back = self._lie_of_record(kind, text)
@@ -277,7 +290,7 @@ class TabPage:
         ghost = self._ghosts.get(text) if kind == "ghost" else None
         if kind == "ghost" and ghost is None:
             return False
-        if not await self.frames.disturb(kind, locator, text, ghost):
+        if not await self.frames.disturb(kind, locator, text, ghost, to):
             return False
         self._undo.append(None)
         return True

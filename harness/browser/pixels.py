@@ -76,6 +76,36 @@ async def _answers(target: Target, place: Place) -> list[Any]:
     return answers
 
 
+def cut_out(screenshot: str, box: Sequence[float], masks: Sequence[Sequence[float]]) -> str:
+    """A part of a screenshot, with others painted over.
+
+    Args:
+        screenshot: PNG, base64.
+        box: x, y, width, height of the part in the window.
+        masks: boxes of what is painted over.
+
+    Returns: PNG, base64; "" when the window shows nothing of the part.
+    """
+    from PIL import Image, ImageDraw
+
+    picture = Image.open(io.BytesIO(base64.b64decode(screenshot))).convert("RGB")
+    pen = ImageDraw.Draw(picture)
+    for x, y, width, height in masks:
+        pen.rectangle((x, y, x + width, y + height), fill="black")
+    x, y, width, height = box
+    edges = (
+        max(0, round(x)),
+        max(0, round(y)),
+        min(picture.width, round(x + width)),
+        min(picture.height, round(y + height)),
+    )
+    if edges[2] <= edges[0] or edges[3] <= edges[1]:
+        return ""
+    kept = io.BytesIO()
+    picture.crop(edges).save(kept, "PNG")
+    return base64.b64encode(kept.getvalue()).decode()
+
+
 async def _picture(target: Target) -> Picture:
     import numpy as np
     from PIL import Image

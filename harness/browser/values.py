@@ -10,6 +10,7 @@ Disturbance = Literal[
     "hide", "reveal", "ghost", "swap_text", "set_value", "toggle_checked", "toggle_enabled", "blur", "remove_one",
     "add_one", "reverse_order", "set_title", "set_url", "set_attribute", "set_style", "log_error", "fail_request",
     "make_wide", "scroll_away", "swap_download", "swap_clipboard", "swap_request",
+    "make_wide", "scroll_away", "cover", "fade", "move_across", "calm", "toggle_selected", "add_unnamed",
 ]  # fmt: skip
 """Small lies about a page. `set_attribute` and `set_style` take `name=value` as their text."""
 
@@ -125,6 +126,8 @@ class PageFacts(_Value):
     dialogs: tuple[Dialog, ...] = ()
     failed_requests: tuple[str, ...] = ()
     """`GET url status` or `GET url reason`; `blocked: foreign host` for other hosts than the application's."""
+    unnamed_controls: tuple[str, ...] | None = None
+    """Asked: outer tags of visible controls without an accessible name."""
     overflow_x: bool = False
     requests: tuple[Request, ...] = ()
     """Documents, and what scripts asked for."""

@@ -22,6 +22,9 @@ STOP_SECONDS = 5.0
 class Room(Protocol):
     """Where the worker runs: the session's sandbox, or none."""
 
+    own_ports: set[int]
+    """Takes the port that Chromium is spoken to at: no application's."""
+
     async def spawn(
         self,
         argv: list[str],
@@ -86,6 +89,7 @@ class Wire:
             await wire.close()
             raise
         wire._profile = Path(started["profile"])
+        room.own_ports.add(started["port"])
         return wire, started["version"]
 
     @property

@@ -19,7 +19,7 @@ from harness.browser.session import Session
 from harness.browser.target import Target
 from harness.browser.window import Window
 
-TAB_CALLS = {"observe", "facts", "snapshot", "screenshot", "disturb", "undo", "keep_ghost"}
+TAB_CALLS = {"observe", "facts", "snapshot", "screenshot", "picture", "disturb", "undo", "keep_ghost"}
 WINDOW_CALLS = {"act", "freeze", "reset"}
 LINE_BYTES = 64 * 1024 * 1024
 
@@ -83,7 +83,7 @@ class Worker:
             raise ValueError(f"no such call {call!r}")
         return await self._windows[page_id].ask(call, **args)
 
-    async def _start(self, executable: str, headed: bool = False) -> dict[str, str]:
+    async def _start(self, executable: str, headed: bool = False) -> dict[str, Any]:
         try:
             self._chromium = await Chromium.start(executable, HEADED if headed else HEADLESS)
         except (StartFailed, OSError) as exc:
@@ -91,7 +91,8 @@ class Worker:
         self._chromium.on_popup = self._opened
         self._chromium.connection.on("Browser.downloadWillBegin", self._download_begins)
         self._chromium.connection.on("Browser.downloadProgress", self._download_goes_on)
-        return {"version": self._chromium.version, "profile": str(self._chromium.profile)}
+        return {"version": self._chromium.version, "profile": str(self._chromium.profile),
+                "port": self._chromium.port}  # fmt: skip
 
     async def _new_page(self, page_id: int, width: int, height: int) -> None:
         assert self._chromium is not None

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from harness.features import Feature
 from harness.prompts import fence, load_prompt
 from harness.verify import words
-from harness.verify.check import Act, Contract, Expectation, Flow, Flows, Item, UnknownFlow, targets_of
+from harness.verify.check import Act, Contract, Expectation, Flow, Flows, Item, UnknownFlow, compares_two, targets_of
 from harness.verify.lint import lint_contract
 
 if TYPE_CHECKING:
@@ -119,7 +119,9 @@ def _lean_items(data: Any) -> Any:
 
 
 def _lean(item: dict[str, Any]) -> dict[str, Any]:
-    other = {"to"} if "expect" in item else {"match", "source", "number", "values"}
+    other = {"match", "source", "number", "values", "tolerance", "masks"}
+    if "expect" in item:
+        other = set() if compares_two(str(item["expect"])) else {"to"}
     return {key: value for key, value in item.items() if value is not None and key not in other}
 
 

@@ -168,12 +168,12 @@ class _Walk:
     async def _expect(self, group: Sequence[tuple[int, Expectation]]) -> bool:
         """Bind what is seen here; what is not on the page here fails the check, so there is no going on without it."""
         user, when = group[0][1].user, f"at item {group[0][0] + 1}"
-        needed = dict.fromkeys(e.target for _, e in group if e.target and not e.says_absent)
+        needed = dict.fromkeys(name for _, e in group for name in e.names_seen)
         unbound = {name: self.doubts.get(name, "") for name in needed if not self.resolve(name)}
         await self._bind(user, when, unbound)
         if not all(self.resolve(name) for name in needed):
             return False
-        ready = [(i, e) for i, e in group if not e.target or self.resolve(e.target)]
+        ready = [(i, e) for i, e in group if all(self.resolve(name) for name in targets_of(e))]
         if ready:
             await self.player.expect(ready, self.contract, self.resolve)  # only to wait: what it says is not looked at
         page = await self.player.site.pages.of(user)
@@ -244,10 +244,11 @@ class _Walk:
 
 def _collections(contract: Contract) -> set[str]:
     """Names that may match many."""
-    return {item.target for item in contract.items if item.target and _is_plural(item)}
+    parts = {item.part for item in contract.items if isinstance(item, Expectation) and item.part}
+    return {item.target for item in contract.items if item.target and _is_plural(item)} | parts
 
 
 def _is_plural(item: Item) -> bool:
-    if isinstance(item, Expectation) and item.expect in ("count", "order"):
+    if isinstance(item, Expectation) and item.expect in ("count", "order", "each", "none"):
         return True
     return item.what == "count" and (isinstance(item, Expectation) or item.act == "remember")

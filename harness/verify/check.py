@@ -30,12 +30,17 @@ ActName = Literal[
 ExpectName = Literal[
     "visible", "hidden", "text", "value", "checked", "unchecked", "enabled", "disabled", "focused", "count", "order",
     "url", "title", "attribute", "style", "struck_through", "not_struck_through", "unchanged", "changed",
-    "in_viewport", "no_overflow",
+    "in_viewport", "no_overflow", "not_covered", "contrast", "looks_like", "each", "none",
+    "right_of", "left_of", "below", "above", "in_place_of", "highlighted", "selected", "not_selected", "controls_named",
     "dialog", "console_clean", "no_failed_requests",
     "download", "clipboard", "request",
 ]  # fmt: skip
 
-Match = Literal["is", "contains", "matches"]
+Match = Literal["is", "exact", "contains", "matches"]
+Inner = Literal[
+    "text", "checked", "unchecked", "struck_through", "not_struck_through", "enabled", "disabled", "selected",
+    "not_selected", "part",
+]  # fmt: skip
 
 _ACTS: dict[str, tuple[str, ...]] = {
     "navigate": ("value",), "reload": (), "back": (), "forward": (),
@@ -56,7 +61,10 @@ _EXPECTATIONS: dict[str, tuple[str, ...]] = {
     "struck_through": ("target",), "not_struck_through": ("target",),
     "unchanged": ("target", "value"), "changed": ("target", "value"),
     "in_viewport": ("target",), "no_overflow": (), "dialog": ("value",), "console_clean": (),
-    "no_failed_requests": (),
+    "no_failed_requests": (), "not_covered": ("target",), "contrast": ("target",), "looks_like": ("target", "value"),
+    "each": ("target", "that"), "none": ("target", "that"), "right_of": ("target", "to"), "left_of": ("target", "to"),
+    "below": ("target", "to"), "above": ("target", "to"), "in_place_of": ("target", "to"), "highlighted": ("target",),
+    "selected": ("target",), "not_selected": ("target",), "controls_named": (),
     "download": ("name",), "clipboard": ("value",), "request": ("name",),
 }  # fmt: skip
 """What each expectation cannot do without."""
@@ -172,13 +180,14 @@ class Expectation(_Item):
     """Something a person sees.
 
     `value` means: text, value, title, dialog: that text; url: path (with query and fragment); attribute, style: the
-    value of `name`; unchanged, changed: the name given to `remember`; download, request: content
-    of the file, body; clipboard: its text.
+    value of `name`; unchanged, changed: the name given to `remember`; each, none: what the text is compared with;
+    looks_like: the name of the picture; download, request: content of the file, body; clipboard: its text.
     """
 
     expect: ExpectName
     match: Match = "is"
-    """How `value` compares: whole (blanks folded), contained, or as a regular expression."""
+    """How `value` compares: whole (blanks folded), whole with every blank (exact), contained, or as a regular
+    expression."""
     number: int | None = Field(default=None, ge=0)
     """count: how many visible elements match the target; request: the status of its answer."""
     values: tuple[str, ...] = ()
@@ -187,12 +196,37 @@ class Expectation(_Item):
     """attribute, style: its name; download: the file's; request: method and path. `*` stands for anything there."""
     what: Literal["text", "count", "value"] = "text"
     """unchanged, changed: what was remembered."""
+    to: str | None = None
+    """right_of, left_of, below, above, in_place_of: the target it is compared with."""
+    that: Inner | None = None
+    """each, none: what is true of each match, or of none of them."""
+    part: str | None = None
+    """each, none: with `that` part: the name of what is visible in it."""
+    ratio: float | None = Field(default=None, ge=1, le=21)
+    """contrast: the least WCAG 2 ratio; None: 4.5."""
+    tolerance: float = Field(default=0.01, ge=0, lt=1)
+    """looks_like: the share of pixels that may differ."""
+    masks: tuple[str, ...] = ()
+    """looks_like: names of what is painted over before the pictures are compared."""
     source: Literal["quoted", "assumed"] = "quoted"
     """Whether the literal stands in the feature's text or was assumed by the author."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        if self.that in ("text", "part"):
+            _need(self, f"{self.expect} that {self.that}", ("value" if self.that == "text" else "part",))
+        if self.expect == "looks_like" and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,60}", self.value or ""):
+            raise ValueError(f"looks_like takes a picture's name of small letters, digits and -, not {self.value!r}")
         return _need(self, self.expect, _EXPECTATIONS[self.expect])
+
+    @property
+    def names_seen(self) -> tuple[str, ...]:
+        """Names of what must be on the page at the moment it is judged."""
+        if self.says_absent:
+            return ()
+        to = None if self.expect == "in_place_of" else self.to
+        part = None if self.expect == "none" else self.part
+        return tuple(name for name in (self.target, to, part, *self.masks) if name)
 
     @property
     def says_absent(self) -> bool:
@@ -432,10 +466,15 @@ class Elements(_Frozen):
         return self.model_copy(update={"elements": {**more, **self.elements}})
 
 
+def compares_two(expect: str) -> bool:
+    """Whether an expectation of this name is about its target and another, named in `to`."""
+    return "to" in _EXPECTATIONS.get(expect, ())
+
+
 def targets_of(item: Item) -> tuple[str, ...]:
     """The target names an item uses."""
-    names = (item.target, item.to if isinstance(item, Act) else None)
-    return tuple(name for name in names if name)
+    more = (item.part, *item.masks) if isinstance(item, Expectation) else ()
+    return tuple(name for name in (item.target, item.to, *more) if name)
 
 
 def _need(item: _ItemT, what: str, fields: tuple[str, ...]) -> _ItemT:

@@ -28,6 +28,10 @@ class Move:
     text: str = ""
     aimed: bool = True
     """Whether it needs the target's locator; else it is about the page, or a ghost kept under `text`."""
+    at: str = ""
+    """Another name than the target that it is aimed at."""
+    to: str = ""
+    """The name of a second thing it needs."""
 
 
 _MOVES: dict[str, tuple[Move, ...]] = {
@@ -43,6 +47,14 @@ _MOVES: dict[str, tuple[Move, ...]] = {
     "url": (Move("set_url", "/zq-disturbed-4711", aimed=False),),
     "title": (Move("set_title", ODD, aimed=False),),
     "in_viewport": (Move("scroll_away"),),
+    "not_covered": (Move("cover"),),
+    "contrast": (Move("fade"),),
+    "looks_like": (Move("set_style", "filter=invert(1)"),),
+    "in_place_of": (Move("move_across"),),
+    "highlighted": (Move("calm"),),
+    "selected": (Move("toggle_selected"),),
+    "not_selected": (Move("toggle_selected"),),
+    "controls_named": (Move("add_unnamed", aimed=False),),
     "no_overflow": (Move("make_wide", aimed=False),),
     "console_clean": (Move("log_error", ODD, aimed=False),),
     "no_failed_requests": (Move("fail_request", aimed=False),),
@@ -74,11 +86,28 @@ def moves(expectation: Expectation, memory: Mapping[str, Kept]) -> tuple[Move, .
         return (Move("set_attribute", f"{expectation.name}={ODD}"),)
     if name == "style":
         return tuple(Move("set_style", f"{expectation.name}={value}") for value in _other_styles(expectation))
+    if name in ("each", "none"):
+        return _of_each(expectation)
+    if name in ("right_of", "left_of", "below", "above"):
+        return (Move("move_across", to=expectation.to or ""),)
     if name == "struck_through":
         return (Move("set_style", "text-decoration=none"), Move("hide"))
     if name == "not_struck_through":
         return (Move("set_style", "text-decoration=line-through"), Move("hide"))
     return _MOVES.get(name, ())
+
+
+def _of_each(expectation: Expectation) -> tuple[Move, ...]:
+    """What is true of each is made untrue, what is true of none is made true; a pattern has no text to put there."""
+    that, is_each = expectation.that, expectation.expect == "each"
+    if that == "part":
+        return (Move("hide" if is_each else "reveal", at=expectation.part or ""),)
+    if that == "text":
+        return (Move("swap_text", ODD if is_each else expectation.value or ""),)
+    if that in ("struck_through", "not_struck_through"):
+        is_struck = is_each is (that == "struck_through")
+        return (Move("set_style", f"text-decoration={'none' if is_struck else 'line-through'}"),)
+    return _MOVES[that or "text"]
 
 
 def _put_back(expectation: Expectation) -> tuple[Move, ...]:

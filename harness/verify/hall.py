@@ -17,6 +17,7 @@ from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
 from harness.verify.app import serve
 from harness.verify.evidence import keep_within
+from harness.verify.pictures import Pictures
 from harness.verify.replay import Pages, Replayer, Site
 
 OWN_FILES = ("features.json", "progress.json", "checks", "spec.md")
@@ -118,7 +119,8 @@ async def open_hall(
             browser = Browser(room, find_chromium(settings.verify.chromium), find_display() if headed else None)
             starting = asyncio.create_task(browser.running())  # while the application starts
             try:
-                replayer = Replayer(settings.verify, events, project.evidence_dir)
+                pictures = Pictures(worktree / prefix / "checks" / "pictures")
+                replayer = Replayer(settings.verify, events, project.evidence_dir, pictures=pictures)
                 yield Hall(room, browser, replayer, settings, scratch, project.state_dir / "prepared")
             finally:
                 await asyncio.gather(starting, return_exceptions=True)  # what went wrong, the first page has told

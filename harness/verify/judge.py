@@ -6,6 +6,7 @@ Everything here is pure: a page is looked at elsewhere, once, and the same obser
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,12 +22,28 @@ SHOWN = 3
 """Elements listed in words before "and n more"."""
 TEXT_SHOWN = 160
 """Characters of one text quoted in words."""
+LEAST_RATIO = 4.5
+"""What WCAG 2 asks of text of ordinary size (AA)."""
 COLOURS = {
     "black": "#000000", "white": "#ffffff", "red": "#ff0000", "green": "#008000", "blue": "#0000ff",
     "yellow": "#ffff00", "orange": "#ffa500", "purple": "#800080", "gray": "#808080", "grey": "#808080",
     "lime": "#00ff00", "navy": "#000080", "teal": "#008080", "maroon": "#800000", "silver": "#c0c0c0",
     "pink": "#ffc0cb", "brown": "#a52a2a", "cyan": "#00ffff", "magenta": "#ff00ff",
 }  # fmt: skip
+
+
+Box = tuple[float, float, float, float]
+"""x, y, width, height in the window."""
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """A picture against the one that is kept."""
+
+    share: float
+    """Of pixels that differ, 0 to 1."""
+    why_not: str = ""
+    """Why they cannot be compared; empty when they were."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,12 @@ class Scene:
     memory: Mapping[str, Kept] = field(default_factory=dict)
     base_url: str = ""
     before: Before = Before()
+    other: Observation | None = None
+    """What `to` matches."""
+    place: Box | None = None
+    """Where `to` was when it was last seen."""
+    likeness: Likeness | None = None
+    """How the one visible match compares with the picture that is kept."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +93,8 @@ class Judgement:
 
     holds: bool
     seen: str
+    judged: bool = True
+    """False: what it is judged by is missing; that says nothing of the application."""
 
 
 def judge(expectation: Expectation, scene: Scene) -> Judgement:
@@ -114,6 +139,8 @@ def compare(match: str, seen: str, expected: str) -> bool:
             return re.search(expected, seen) is not None
         except re.error:
             return False
+    if match == "exact":
+        return seen == expected
     folded, wanted = fold(seen), fold(expected)
     return folded == wanted if match == "is" else wanted in folded
 
@@ -211,6 +238,9 @@ def _change(expectation: Expectation, before: str | None, now: str | None, scene
 
 
 def _text(expectation: Expectation, element: Element) -> Judgement:
+    if expectation.match == "exact":
+        raw = element.text if element.raw is None else element.raw
+        return Judgement(raw == expectation.value, json.dumps(raw[:TEXT_SHOWN], ensure_ascii=False))
     seen = quote(element.text)
     if not element.text and element.value:
         seen = f"no text, but the value {quote(element.value)}"
@@ -274,6 +304,98 @@ def _colour(text: str) -> str:
     if re.fullmatch(r"#[0-9a-f]{6}", word):
         word = f"rgb({', '.join(str(int(word[i : i + 2], 16)) for i in (1, 3, 5))})"
     return word.replace(" ", "")
+
+
+def _not_covered(expectation: Expectation, element: Element) -> Judgement:
+    return Judgement(element.covered_by == "", f"covered by {element.covered_by}" if element.covered_by else "all free")
+
+
+def _contrast(expectation: Expectation, element: Element) -> Judgement:
+    if element.contrast is None:
+        return Judgement(False, f"it has no words whose contrast could be told: {_named(element)}")
+    return Judgement(element.contrast >= (expectation.ratio or LEAST_RATIO), f"a contrast of {element.contrast:g}")
+
+
+def _highlighted(expectation: Expectation, element: Element) -> Judgement:
+    if element.standing is None:
+        return Judgement(False, "it has no visible siblings to stand out among")
+    return Judgement(bool(element.standing), "; ".join(element.standing) or "it looks like its siblings")
+
+
+def _selected(expectation: Expectation, element: Element) -> Judgement:
+    words = {None: "nothing tells whether it is selected", True: "selected", False: "not selected"}
+    wanted = expectation.expect == "selected"
+    return Judgement((element.selected is True) is wanted, words[element.selected])
+
+
+# --- expectations about every one of a collection -------------------------------------------------------------------
+
+
+def _each(expectation: Expectation, scene: Scene) -> Judgement:
+    """An empty collection fulfils nothing: what must be gone is expected hidden, or counted."""
+    visible = visible_of(scene.observation)
+    if not visible:
+        return Judgement(False, describe_matches(scene.observation))
+    told = [(element, _is_so(expectation, element)) for element in visible]
+    wrong = [f"{_named(e)}: {now.seen}" for e, now in told if now.holds is not (expectation.expect == "each")]
+    return Judgement(not wrong, _listed(wrong) or f"so it is with all {len(visible)}")
+
+
+def _is_so(expectation: Expectation, element: Element) -> Judgement:
+    """The inner condition of one element."""
+    if expectation.that == "part":
+        return Judgement(bool(element.parts), "it shows it" if element.parts else "it does not show it")
+    inner = expectation.that or "text"
+    return _ON_ONE[inner](expectation.model_copy(update={"expect": inner}), element)
+
+
+# --- expectations about two things ----------------------------------------------------------------------------------
+
+
+def _placed(expectation: Expectation, scene: Scene) -> Judgement:
+    """Beside: in the same row of the page; above and below: anywhere in its height."""
+    for observation in (scene.observation, scene.other):
+        if len(visible_of(observation)) != 1:
+            return Judgement(False, describe_matches(observation))
+    here, there = visible_of(scene.observation)[0].box, visible_of(scene.other)[0].box
+    beside = min(here[1] + here[3], there[1] + there[3]) - max(here[1], there[1]) > 0
+    holds = {
+        "right_of": beside and here[0] >= there[0] + there[2] - 1,
+        "left_of": beside and here[0] + here[2] <= there[0] + 1,
+        "below": here[1] >= there[1] + there[3] - 1,
+        "above": here[1] + here[3] <= there[1] + 1,
+    }
+    return Judgement(holds[expectation.expect], f"it is at {_at(here)}, the other at {_at(there)}")
+
+
+def _in_place_of(expectation: Expectation, scene: Scene) -> Judgement:
+    """It covers half of the smaller of the two places, and the other is not seen any more."""
+    visible = visible_of(scene.observation)
+    if len(visible) != 1:
+        return Judgement(False, describe_matches(scene.observation))
+    if scene.place is None:
+        return Judgement(False, "the other was not seen before")
+    if others := visible_of(scene.other):
+        return Judgement(False, f"the other is still there: {_named(others[0])}")
+    here, there = visible[0].box, scene.place
+    wide = min(here[0] + here[2], there[0] + there[2]) - max(here[0], there[0])
+    high = min(here[1] + here[3], there[1] + there[3]) - max(here[1], there[1])
+    shared = max(0.0, wide) * max(0.0, high) / max(1.0, min(here[2] * here[3], there[2] * there[3]))
+    return Judgement(shared >= 0.5, f"it is at {_at(here)}, the other was at {_at(there)}")
+
+
+def _at(box: Box) -> str:
+    x, y, width, height = (round(edge) for edge in box)
+    return f"{x},{y} ({width}x{height})"
+
+
+def _looks_like(expectation: Expectation, scene: Scene) -> Judgement:
+    if len(visible_of(scene.observation)) != 1:
+        return Judgement(False, describe_matches(scene.observation))
+    likeness = scene.likeness or Likeness(1.0, "no picture was taken")
+    if likeness.why_not:
+        return Judgement(False, likeness.why_not, judged=False)
+    return Judgement(likeness.share <= expectation.tolerance, f"{100 * likeness.share:.1f} % of its pixels differ")
 
 
 # --- expectations about the page ------------------------------------------------------------------------------------
@@ -358,6 +480,11 @@ def _but_favicon(lines: Sequence[str]) -> list[str]:
     return [line for line in lines if "/favicon.ico" not in line]
 
 
+def _controls_named(expectation: Expectation, scene: Scene) -> Judgement:
+    unnamed = (scene.facts.unnamed_controls if scene.facts else None) or ()
+    return Judgement(not unnamed, f"without a name: {_listed(unnamed)}" if unnamed else "every control has a name")
+
+
 def _no_overflow(expectation: Expectation, scene: Scene) -> Judgement:
     if expectation.target:
         wide = [element for element in visible_of(scene.observation) if element.overflow]
@@ -368,17 +495,21 @@ def _no_overflow(expectation: Expectation, scene: Scene) -> Judgement:
 
 _ON_TARGET: dict[str, Callable[[Expectation, Scene], Judgement]] = {
     "visible": _visible, "hidden": _hidden, "count": _count, "order": _order,
-    "unchanged": _unchanged, "changed": _changed,
+    "unchanged": _unchanged, "changed": _changed, "each": _each, "none": _each, "right_of": _placed,
+    "left_of": _placed, "below": _placed, "above": _placed, "in_place_of": _in_place_of, "looks_like": _looks_like,
 }  # fmt: skip
 _ON_ONE: dict[str, Callable[[Expectation, Element], Judgement]] = {
     "text": _text, "value": _value, "checked": _checked, "unchecked": _checked, "enabled": _enabled,
     "disabled": _enabled, "focused": _focused, "attribute": _attribute, "style": _style,
     "struck_through": _struck_through, "not_struck_through": _not_struck_through, "in_viewport": _in_viewport,
+    "not_covered": _not_covered, "contrast": _contrast, "highlighted": _highlighted, "selected": _selected,
+    "not_selected": _selected,
 }  # fmt: skip
 _ON_PAGE: dict[str, Callable[[Expectation, Scene], Judgement]] = {
     "url": _url, "title": _title, "dialog": _dialog, "console_clean": _console_clean,
     "no_failed_requests": _no_failed_requests, "no_overflow": _no_overflow,
     "download": _download, "clipboard": _clipboard, "request": _request,
+    "controls_named": _controls_named,
 }  # fmt: skip
 ABOUT_PAGE = frozenset(_ON_PAGE)
 """Expectations that need the page's facts."""

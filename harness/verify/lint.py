@@ -16,7 +16,7 @@ from harness.verify.judge import fold_case
 
 _TYPES = ("fill", "type", "select", "upload")
 _LITERAL = ("text", "value", "title", "dialog", "clipboard", "download")
-_ABOUT_PAGE = ("console_clean", "no_failed_requests", "no_overflow")
+_ABOUT_PAGE = ("console_clean", "no_failed_requests", "no_overflow", "controls_named")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z?)?|[+-]\d+ (second|minute|hour|day|week)s?")
 _BLANK_WORDS = re.compile(r"\b(blank|blanks|empty|emptied|clear|clears|cleared|white ?space|spaces?)\b", re.IGNORECASE)
 _RELOADS = re.compile(r"\b(re-?load(?:s|ed|ing)?|refresh(?:es|ed|ing)?)\b", re.IGNORECASE)
@@ -35,6 +35,7 @@ def lint_contract(contract: Contract, feature: Feature, spec_lines: str = "") ->
         *_wrong_start(contract),
         *_wrong_steps(contract, feature),
         *_unwitnessed(contract),
+        *_not_replaced(contract),
         *_not_quoted(contract, text),
         *_idle_end(contract),
         *_poor_samples(contract, text),
@@ -74,13 +75,23 @@ def _wrong_steps(contract: Contract, feature: Feature) -> Iterator[str]:
 def _unwitnessed(contract: Contract) -> Iterator[str]:
     """What is hidden must be there at another moment, else a name that fits nothing would do."""
     there = {name for item in contract.items if _shows(item) for name in (item.target,) if name}
-    there |= {item.to for item in contract.items if isinstance(item, Act) and item.to}
+    there |= {item.to for item in contract.items if item.to and (isinstance(item, Act) or item.expect != "in_place_of")}
     for index, item in contract.expectations():
         if item.says_absent and item.target not in there:
             yield (
                 f"items[{index}]: {item.target!r} is only ever absent. Expect it visible (or act on it) at another "
                 "moment of the check, or use the name of a thing that is there at another moment."
             )
+
+
+def _not_replaced(contract: Contract) -> Iterator[str]:
+    """Where a thing stood is known from the moment it was seen."""
+    there: set[str | None] = set()
+    for index, item in enumerate(contract.items):
+        if isinstance(item, Expectation) and item.expect == "in_place_of" and item.to not in there:
+            yield f"items[{index}]: {item.to!r} was not seen before; expect it visible before what replaces it."
+        if _shows(item):
+            there.add(item.target)
 
 
 def _shows(item: Item) -> bool:
@@ -102,7 +113,9 @@ def _not_quoted(contract: Contract, text: str) -> Iterator[str]:
 def _literals(item: Expectation) -> Iterable[str]:
     if item.match == "matches":
         return ()
-    return item.values if item.expect == "order" else (item.value or "",) * (item.expect in _LITERAL)
+    if item.expect == "order":
+        return item.values
+    return (item.value or "",) * (item.expect in _LITERAL or item.that == "text")
 
 
 def _idle_end(contract: Contract) -> Iterator[str]:
@@ -163,10 +176,11 @@ def _wrong_expectation(item: Expectation) -> str:
             re.compile(value)
         except re.error as exc:
             return f"{value!r} is not a regular expression: {exc}."
-    if item.match != "is" and value is not None and not value.strip():
+    if item.match not in ("is", "exact") and value is not None and not value.strip():
         return "a blank text is contained in every text; expect the text itself."
     if item.expect == "request" and not re.match(r"[A-Z*]+ (/|\*)", item.name or ""):
         return f"request takes a method and a path in name, such as 'POST /notes', not {item.name!r}."
-    if item.expect in ("text", "title", "dialog", "clipboard") and value is not None and not value.strip():
+    says = item.expect in ("text", "title", "dialog", "clipboard") or item.that == "text"
+    if says and value is not None and not value.strip():
         return f"{item.expect} of nothing cannot be seen; expect the thing hidden instead."
     return ""

@@ -18,11 +18,23 @@ from harness.browser.failed import ActFailed
 from harness.verify import words
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Act, Contract, Expectation, Item, Locator
-from harness.verify.judge import ABOUT_PAGE, Before, Judgement, Kept, Scene, describe_matches, judge, keep, visible_of
+from harness.verify.judge import (
+    ABOUT_PAGE,
+    Before,
+    Box,
+    Judgement,
+    Kept,
+    Scene,
+    describe_matches,
+    judge,
+    keep,
+    visible_of,
+)
+from harness.verify.looking import Seen, Sketches, Sought, look
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
-    from harness.browser.values import Observation, PageFacts
+    from harness.browser.values import PageFacts
     from harness.settings import VerifySettings
     from harness.verify.pages import Site
 
@@ -102,11 +114,15 @@ class Player:
     hold_seconds: float | None = None
     """How long what holds must go on holding; None: as the settings say."""
     decide: Decide = judge
+    sketches: Sketches = field(default_factory=Sketches)
     memory: dict[str, Kept] = field(default_factory=dict)
     _before: dict[str, Before] = field(default_factory=dict)
     """What each user had seen happen before the acts that go on now."""
     _acting: bool = False
     _locators: dict[int, Locator | None] = field(default_factory=dict)
+    _places: dict[tuple[str, str], Box] = field(default_factory=dict)
+    """User and name -> where what is going to be replaced was last seen."""
+    _feature_id: str = ""
 
     async def begin(self) -> None:
         """Empty data, empty pages, nothing remembered.
@@ -115,6 +131,8 @@ class Player:
         """
         self.memory.clear()
         self._before.clear()
+        self._places.clear()
+        self.sketches.drafts.clear()
         self._acting = False
         await self.site.instance.reset()
         self.site.instance.touch()
@@ -179,6 +197,7 @@ class Player:
             return ItemResult(index, None, expected=said, reason=NOT_FOUND)
         try:
             await self._mark(contract)
+            await self._mark_places(act.user, contract, resolve)
             await self._perform(act, locator, to)
         except (ActFailed, AppNotStarted) as exc:
             return ItemResult(index, False, str(exc), said, str(exc), time.monotonic() - started)
@@ -218,6 +237,17 @@ class Player:
             facts = await page.facts()
             self._before[user] = Before(len(facts.dialogs), len(facts.downloads), len(facts.requests))
 
+    async def _mark_places(self, user: str, contract: Contract, resolve: Resolve) -> None:
+        """Note where the things are that later expectations want something in the place of."""
+        wanted = {e.to for _, e in contract.expectations() if e.expect == "in_place_of" and e.user == user and e.to}
+        found = {name: locator for name in wanted if (locator := resolve(name))}
+        page = self.site.pages.in_use().get(user)
+        if page is None or not found:
+            return
+        for name, observation in zip(found, await page.observe(list(found.values())), strict=True):
+            if len(visible := visible_of(observation)) == 1:
+                self._places[user, name] = visible[0].box
+
     @property
     def _wait(self) -> float:
         return self.settings.wait_seconds if self.wait_seconds is None else self.wait_seconds
@@ -233,7 +263,7 @@ class Player:
     ) -> list[ItemResult]:
         """Wait until all of a group hold together and go on holding for a moment."""
         started = time.monotonic()
-        self._acting = False
+        self._acting, self._feature_id = False, contract.feature_id
         self._locators.update({i: resolve(e.target) if e.target else None for i, e in group})
         try:
             looks = await self._wait_for(group, resolve)
@@ -267,36 +297,21 @@ class Player:
     async def look(self, group: Sequence[tuple[int, Expectation]], resolve: Resolve) -> list[Look]:
         """Judge expectations of one user by the page as it is now."""
         page = await self.site.pages.of(group[0][1].user)
-        located = [(i, e, resolve(e.target) if e.target else None) for i, e in group]
-        observations = await self._observe(page, located)
-        asked = {e.expect for _, e in group}
-        facts = await page.facts(clipboard="clipboard" in asked) if asked & ABOUT_PAGE else None
-        return [self._judge(i, e, locator, observations.get(i), facts) for i, e, locator in located]
+        sought = [Sought.of(i, e, resolve) for i, e in group]
+        seen = await look(page, sought, self.sketches, self._feature_id)
+        facts = await _facts(page, [e for _, e in group])
+        return [self._judge(each, seen.get(each.index, Seen()), facts) for each in sought]
 
-    async def _observe(
-        self, page: Page, located: Sequence[tuple[int, Expectation, Locator | None]]
-    ) -> dict[int, Observation]:
-        wanted = [(i, locator) for i, _, locator in located if locator is not None]
-        if not wanted:
-            return {}
-        attributes = [e.name for _, e, _ in located if e.expect == "attribute" and e.name]
-        styles = [e.name for _, e, _ in located if e.expect == "style" and e.name]
-        seen = await page.observe([locator for _, locator in wanted], attributes=attributes, styles=styles)
-        return {i: observation for (i, _), observation in zip(wanted, seen, strict=True)}
-
-    def _judge(
-        self,
-        index: int,
-        expectation: Expectation,
-        locator: Locator | None,
-        observation: Observation | None,
-        facts: PageFacts | None,
-    ) -> Look:
-        if expectation.target and locator is None:
+    def _judge(self, sought: Sought, seen: Seen, facts: PageFacts | None) -> Look:
+        index, expectation = sought.index, sought.expectation
+        if not sought.bound:
             return Look(index, expectation, None, Judgement(False, NOT_FOUND), None)
         before = self._before.get(expectation.user, Before())
-        scene = Scene(observation, facts, self.memory, self.site.instance.base_url, before)
-        matches = None if observation is None else len(visible_of(observation))
+        place = self._places.get((expectation.user, expectation.to or ""))
+        base_url = self.site.instance.base_url
+        scene = Scene(seen.target, facts, self.memory, base_url, before, seen.to, place, seen.likeness)
+        matches = None if seen.target is None else len(visible_of(seen.target))
+        locator = sought.named(expectation.target)
         return Look(index, expectation, locator, self.decide(expectation, scene), matches)
 
     # --- words ---
@@ -336,8 +351,15 @@ def first_failed(results: Sequence[ItemResult], *, deferred: bool = True) -> Ite
     return next((r for r in not_held if not r.deferred), not_held[0] if not_held and deferred else None)
 
 
+async def _facts(page: Page, group: Sequence[Expectation]) -> PageFacts | None:
+    """What the page tells of itself, where an expectation is about that."""
+    asked = {e.expect for e in group} & ABOUT_PAGE
+    return await page.facts(clipboard="clipboard" in asked, controls="controls_named" in asked) if asked else None
+
+
 def _result(look: Look, contract: Contract, seconds: float) -> ItemResult:
     held = look.judgement.holds if look.bound else None
     deferred = held is None and look.expectation.expect == "hidden"
     said = words.expected(look.expectation, contract.targets)
-    return ItemResult(look.index, held, look.judgement.seen, said, "", seconds, look.matches, deferred)
+    reason = "" if look.judgement.judged else look.judgement.seen
+    return ItemResult(look.index, held, look.judgement.seen, said, reason, seconds, look.matches, deferred)

@@ -219,7 +219,9 @@ class _Trial:
         """Whether the expectation fails under a disturbance and all hold again without it."""
         expectation = dict(group)[index]
         page = await self.site.pages.of(expectation.user)
-        if not await _apply(page, move, self._resolve(expectation.target) if expectation.target else None):
+        name = move.at or expectation.target
+        to = self._resolve(move.to) if move.to else None
+        if not await _apply(page, move, self._resolve(name) if name else None, to):
             return False
         (look,) = await player.look([(index, expectation)], self._resolve)
         await page.undo()
@@ -308,10 +310,10 @@ def _brings_about(item: Item) -> bool:
 _FROZEN: dict[Stop, Frozen] = {"freeze handlers": "handlers", "freeze dom": "dom", "freeze storage": "storage"}
 
 
-async def _apply(page: Page, move: Move, locator: Locator | None) -> bool:
+async def _apply(page: Page, move: Move, locator: Locator | None, to: Locator | None) -> bool:
     if move.aimed and locator is None:
         return False
     try:
-        return await page.disturb(move.kind, locator if move.aimed else None, move.text)
+        return await page.disturb(move.kind, locator if move.aimed else None, move.text, to=to)
     except ActFailed:
         return False

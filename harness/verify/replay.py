@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -18,7 +18,9 @@ from harness.verify.app import AppNotStarted, serve
 from harness.verify.check import Check, Locator
 from harness.verify.evidence import Evidence
 from harness.verify.judge import judge
+from harness.verify.looking import Sketches
 from harness.verify.pages import Pages, Site
+from harness.verify.pictures import Pictures
 from harness.verify.player import Decide, Group, ItemResult, Look, Player, ReplayResult, Resolve
 
 if TYPE_CHECKING:
@@ -56,10 +58,12 @@ class Replayer:
     evidence_dir: Path | None = None
     """None: no evidence is written."""
     decide: Decide = judge
+    pictures: Pictures = field(default_factory=Pictures)
+    """What `looks_like` compares with; a play that proves a check takes what is missing."""
 
     def player(self, site: Site, wait_seconds: float | None = None, hold_seconds: float | None = None) -> Player:
         """A player for one site."""
-        return Player(site, self.settings, wait_seconds, hold_seconds, self.decide)
+        return Player(site, self.settings, wait_seconds, hold_seconds, self.decide, Sketches(self.pictures))
 
     async def replay(
         self,
@@ -86,7 +90,7 @@ class Replayer:
         feature_id = check.contract.feature_id
         evidence = Evidence(self.evidence_dir, check.contract, site, pictures=pictures) if self.evidence_dir else None
         try:
-            result = await self._play(check, elements, site, evidence, steps)
+            result = await self._play(check, elements, site, evidence, steps, takes=purpose == "prove")
             if evidence and (pictures or not result.passed):
                 where = await evidence.finish(check, elements, result, purpose)
                 result = replace(result, evidence=str(where))
@@ -129,18 +133,24 @@ class Replayer:
         site: Site,
         evidence: Evidence | None,
         steps: Sequence[str],
+        *,
+        takes: bool,
     ) -> ReplayResult:
         """Play; a page that ends the browser gets a second chance in a new one, and is told then."""
         on_group = evidence.on_group if evidence else None
         resolve, player = resolver(check, elements), self.player(site)
+        player.sketches.takes = takes
         try:
-            return await twice_at_most(
+            result = await twice_at_most(
                 site, lambda: player.play(check.contract, resolve, on_group=on_group, steps=steps)
             )
         except AppNotStarted as exc:
             return ReplayResult((), False, f"The application did not start: {exc}")
         except EndsBrowser as exc:
             return ReplayResult((), False, str(exc))
+        if result.passed:
+            self.pictures.take(check.contract.feature_id, player.sketches.drafts)
+        return result
 
 
 class EndsBrowser(Exception):

@@ -27,6 +27,7 @@ from harness.verify.check import Check
 from harness.verify.files import read_check, read_elements, read_flows
 from harness.verify.hall import Hall, open_hall
 from harness.verify.last import LastVerify, save_last
+from harness.verify.pictures import Pictures
 from harness.verify.regress import OpenSite, RegressResult, regress
 from harness.verify.replay import Pages, Site
 from harness.verify.trail import follow
@@ -213,6 +214,8 @@ async def open_sites(
         else:
             prefix = await _copy(project.directory, Path(directory))
         async with open_hall(project, settings, events, Path(directory), prefix, name, headed=headed) as hall:
+            pictures = Pictures(project.checks_dir / "pictures")  # at an address there is no copy to find them in
+            hall = replace(hall, replayer=replace(hall.replayer, pictures=pictures))
             hall = replace(hall, stamps_dir=hall.scratch / "stamps")
             tree = Path(directory, prefix)
             yield hall, lambda number: _at(hall, url) if url else hall.site(tree, f"verify-{number}")

@@ -8,6 +8,7 @@ The first of these that does not hold is the reason, in words the coder can act 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -56,6 +57,8 @@ class Verdict(BaseModel):
     """Names bound for the first time in the project."""
     amended: dict[str, Check] = Field(default_factory=dict)
     """New checks of features that this one was declared to change."""
+    pictures: dict[str, str] = Field(default_factory=dict)
+    """`<feature id>/<name>` -> PNG (base64) of pictures taken for the first time."""
     evidence: str = ""
     regressed: str = ""
     """`regressed n of m`."""
@@ -208,7 +211,16 @@ async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
     }
     kept = {name: locator for name, locator in check.bindings.items() if name not in shared}
     final = proved.model_copy(update={"bindings": kept})
-    return Verdict(feature_id=case.feature.id, passed=True, check=final, elements=shared, evidence=result.evidence)
+    taken = hall.replayer.pictures.taken()
+    pictures = {name: base64.b64encode(png).decode() for name, png in taken.items()}
+    return Verdict(
+        feature_id=case.feature.id,
+        passed=True,
+        check=final,
+        elements=shared,
+        pictures=pictures,
+        evidence=result.evidence,
+    )
 
 
 async def _tried(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.prompts import fence
 from harness.verify.check import Act, Contract, Expectation, Flow, Item, Locator
-from harness.verify.judge import quote
+from harness.verify.judge import LEAST_RATIO, quote
 
 PAGE_CHARACTERS = 1500
 LOG_CHARACTERS = 1500
@@ -20,7 +20,8 @@ LINES_SHOWN = 5
 _DULL = re.compile(r"\"[A-Z]+ \S+ HTTP/[\d.]+\" [23]\d\d\b|/favicon\.ico\b")
 _MISSING = re.compile(r"code 404, message")
 """What Python's own server says before its line about the request."""
-_MATCH = {"is": "to be", "contains": "to contain", "matches": "to match"}
+_MATCH = {"is": "to be", "exact": "to be exactly", "contains": "to contain", "matches": "to match"}
+_SIDES = {"right_of": "to the right of", "left_of": "to the left of", "below": "below", "above": "above"}
 _KEPT = {"text": "text", "count": "number", "value": "value"}
 
 
@@ -91,6 +92,17 @@ def expected(item: Expectation, targets: Mapping[str, str]) -> str:
         "download": f"a file {quote(item.name or '')} to be downloaded{holding}",
         "clipboard": f"the clipboard {compared}",
         "request": f"a request {item.name}{_told_of_request(item, compared)}",
+        "not_covered": f"nothing to cover any part of {what}",
+        "contrast": f"the words of {what} to have a contrast of at least {item.ratio or LEAST_RATIO:g}",
+        "looks_like": f"{what} to look like the picture {value}{_but(item, targets)}",
+        "each": f"each of {what} {_inner(item, targets)}",
+        "none": f"none of {what} {_inner(item, targets)}",
+        **{side: f"{what} to be {where} {_named(item.to, targets)}" for side, where in _SIDES.items()},
+        "in_place_of": f"{what} to be where {_named(item.to, targets)} was",
+        "highlighted": f"{what} to stand out among its siblings",
+        "selected": f"{what} to be selected",
+        "not_selected": f"{what} not to be selected",
+        "controls_named": "every control to have a name",
     }
     return phrases[item.expect]
 
@@ -98,6 +110,20 @@ def expected(item: Expectation, targets: Mapping[str, str]) -> str:
 def _told_of_request(item: Expectation, compared: str) -> str:
     body = f", its body {compared}" if item.value is not None else ""
     return body + (f", answered with {item.number}" if item.number is not None else "")
+
+
+def _inner(item: Expectation, targets: Mapping[str, str]) -> str:
+    """What is expected of each match."""
+    if item.that == "text":
+        return f"{_MATCH[item.match].replace('to be', 'to say')} {quote(item.value or '')}"
+    if item.that == "part":
+        return f"to show {_named(item.part, targets)}"
+    words = (item.that or "").replace("_", " ")
+    return f"not to be {words[4:]}" if words.startswith("not ") else f"to be {words}"
+
+
+def _but(item: Expectation, targets: Mapping[str, str]) -> str:
+    return f", except {', '.join(_named(name, targets) for name in item.masks)}" if item.masks else ""
 
 
 def _act(item: Act, targets: Mapping[str, str]) -> str:

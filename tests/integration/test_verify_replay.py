@@ -15,7 +15,7 @@ from harness.browser.browser import Browser
 from harness.events import CheckReplayed, Events
 from harness.sandbox.processes import Room
 from harness.settings import AppSettings, VerifySettings
-from harness.verify.check import Check, Expectation, Locator, ProofOfMeaning
+from harness.verify.check import Check, Contract, Expectation, Locator, ProofOfMeaning
 from harness.verify.judge import Judgement, Scene, judge
 from harness.verify.proof import Proof, Red, find_red, prove
 from harness.verify.regress import regress
@@ -95,6 +95,44 @@ async def test_what_a_person_would_notice_is_rejected_at_the_right_step(
             assert result.reason.startswith(f"Step {expected[feature_id]} "), result.reason
         else:
             assert result.passed, result.reason
+
+
+SEES = Contract.model_validate({
+    "feature_id": "sees",
+    "targets": dict.fromkeys(
+        ("field", "items", "items list", "milk", "milk text", "milk delete", "deletes", "dog", "left"), "it"
+    ),
+    "items": [
+        {"step": 1, "act": "navigate", "value": "/"},
+        {"step": 1, "act": "fill", "target": "field", "value": "Buy milk"},
+        {"step": 1, "act": "press", "target": "field", "value": "Enter"},
+        {"step": 1, "act": "fill", "target": "field", "value": "Walk the dog"},
+        {"step": 1, "act": "press", "target": "field", "value": "Enter"},
+        {"step": 1, "expect": "visible", "target": "milk"},
+        {"step": 1, "expect": "each", "target": "items", "that": "part", "part": "deletes"},
+        {"step": 1, "expect": "none", "target": "items", "that": "struck_through"},
+        {"step": 1, "expect": "below", "target": "items list", "to": "field"},
+        {"step": 1, "expect": "right_of", "target": "milk delete", "to": "milk text"},
+        {"step": 1, "expect": "looks_like", "target": "left", "value": "left", "masks": ["field"]},
+        {"step": 2, "act": "click", "target": "milk delete"},
+        {"step": 2, "expect": "in_place_of", "target": "dog", "to": "milk"},
+    ],
+})  # fmt: skip
+SEES_ELEMENTS = {
+    **todo_app.ELEMENTS, "deletes": Locator(role="button", name="Delete"), "items list": Locator(role="list"),
+}  # fmt: skip
+
+
+async def test_places_pictures_and_collections_are_replayed_and_each_can_fail(house: House, replayer: Replayer) -> None:
+    site, check = await house.site(), Check(contract=SEES)
+    early = await replayer.replay(check, SEES_ELEMENTS, site, purpose="verify")
+    assert "there is no picture checks/pictures/sees/left.png" in early.reason
+    result = await replayer.replay_twice(check, SEES_ELEMENTS, site, purpose="prove")
+    assert result.passed, result.reason
+    assert list(replayer.pictures.taken()) == ["sees/left"]
+    proof = await prove(replayer, check, SEES_ELEMENTS, Red(), site)
+    assert not proof.unproved
+    assert {item.by for item in proof.items} >= {"hide", "set_style", "move_across"}
 
 
 async def test_evidence_holds_pictures_what_was_seen_and_the_log(house: House, replayer: Replayer) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 from harness.browser import world
 from harness.browser.failed import ActFailed
 from harness.browser.keys import key_events, parse_chord
-from harness.browser.watch import Watch
+from harness.browser.watch import Record
 from harness.tools.browser import ActArguments, browser_tools
 
 
@@ -60,9 +59,9 @@ def test_a_character_without_a_key_is_left_to_be_inserted():
     ],
 )
 def test_only_the_application_can_be_reached(url: str, reachable: bool):
-    watch = Watch(SimpleNamespace())
-    watch.allowed = "127.0.0.1:8000"
-    assert watch.may_reach(url) is reachable
+    record = Record()
+    record.allowed = frozenset({"127.0.0.1:8000"})
+    assert record.may_reach(url) is reachable
 
 
 @pytest.mark.parametrize(

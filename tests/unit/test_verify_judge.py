@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.browser.values import Dialog, Element, Observation, PageFacts
 from harness.verify.check import Expectation
-from harness.verify.judge import ABOUT_PAGE, Before, Judgement, Kept, Scene, compare, judge, keep
+from harness.verify.judge import ABOUT_PAGE, Before, Judgement, Kept, Likeness, Scene, compare, judge, keep
 
 BASE = "http://127.0.0.1:8000"
 
@@ -26,6 +28,18 @@ def scene(*elements: Element, **facts: object) -> Scene:
     page = PageFacts.model_validate({"url": f"{BASE}/", "title": "To-do", **facts})
     memory = {"before": Kept("Buy milk", "", 2)}
     return Scene(Observation(elements=elements, total=len(elements)), page, memory, BASE)
+
+
+def likened(share: float, why_not: str = "") -> Scene:
+    return replace(scene(element()), likeness=Likeness(share, why_not))
+
+
+def beside(here: tuple[float, ...], there: tuple[float, ...]) -> Scene:
+    return replace(scene(element(box=here)), other=scene(element(box=there)).observation)
+
+
+def replaced(here: tuple[float, ...], place: tuple[float, float, float, float]) -> Scene:
+    return replace(scene(element(box=here)), other=Observation(), place=place)
 
 
 def judged(expect: str, at: Scene, **fields: object) -> Judgement:
@@ -80,6 +94,26 @@ HOLDS = [
     ("console_clean", scene(console=["404 http://127.0.0.1:8000/favicon.ico"]), {}),
     ("no_failed_requests", ONE, {}),
     ("no_overflow", ONE, {}),
+    ("text", scene(element("a b", raw="a  b")), {"value": "a  b", "match": "exact"}),
+    ("not_covered", scene(element(covered_by="")), {}),
+    ("contrast", scene(element(contrast=4.5)), {}),
+    ("contrast", scene(element(contrast=3.1)), {"ratio": 3}),
+    ("looks_like", likened(0.005), {"value": "chart"}),
+    ("looks_like", likened(0.04), {"value": "chart", "tolerance": 0.05}),
+    ("each", TWO, {"that": "text", "match": "matches", "value": "milk|dog"}),
+    ("each", scene(element(parts=1), element(parts=2)), {"that": "part", "part": "button"}),
+    ("none", TWO, {"that": "struck_through"}),
+    ("none", TWO, {"that": "text", "match": "contains", "value": "cat"}),
+    ("right_of", beside((100, 0, 20, 20), (0, 5, 50, 20)), {"to": "other"}),
+    ("left_of", beside((0, 5, 50, 20), (100, 0, 20, 20)), {"to": "other"}),
+    ("below", beside((0, 60, 50, 20), (300, 0, 50, 50)), {"to": "other"}),
+    ("above", beside((0, 0, 50, 20), (0, 20, 50, 20)), {"to": "other"}),
+    ("in_place_of", replaced((0, 0, 100, 20), (5, 2, 90, 18)), {"to": "other"}),
+    ("highlighted", scene(element(standing=["font-weight 700 instead of 400"])), {}),
+    ("selected", scene(element(selected=True)), {}),
+    ("not_selected", scene(element(selected=False)), {}),
+    ("not_selected", ONE, {}),
+    ("controls_named", scene(unnamed_controls=()), {}),
 ]
 FAILS = [
     ("visible", NONE, {}, "no element matches"),
@@ -129,6 +163,36 @@ FAILS = [
     ("request", scene(requests=[POST]), {"name": "POST *", "value": "Rent"}, "POST /notes?x=1 201"),
     ("no_failed_requests", scene(failed_requests=["GET /a 500"]), {}, '"GET /a 500"'),
     ("no_overflow", scene(overflow_x=True), {}, "the page scrolls sideways"),
+    ("text", scene(element("a b", raw="a  b")), {"value": "a b", "match": "exact"}, '"a  b"'),
+    ("not_covered", scene(element(covered_by="<div.bar>")), {}, "covered by <div.bar>"),
+    ("not_covered", scene(hidden()), {}, "no visible element matches"),
+    ("contrast", scene(element(contrast=4.49)), {}, "a contrast of 4.49"),
+    ("contrast", ONE, {}, "it has no words"),
+    ("looks_like", likened(0.02), {"value": "chart"}, "2.0 % of its pixels differ"),
+    ("looks_like", likened(1.0, "there is no picture"), {"value": "chart"}, "there is no picture"),
+    ("looks_like", NONE, {"value": "chart"}, "no element matches"),
+    ("each", scene(element("Buy milk"), element("Nap")), {"that": "text", "value": "Nap"}, 'listitem "Buy milk": "Buy'),
+    ("each", NONE, {"that": "checked"}, "no element matches"),
+    ("each", scene(element(parts=0)), {"that": "part", "part": "button"}, 'listitem "Buy milk": it does not show it'),
+    ("none", NONE, {"that": "checked"}, "no element matches"),
+    ("none", scene(element(struck_through=True)), {"that": "struck_through"}, 'listitem "Buy milk": struck through'),
+    ("right_of", beside((40, 0, 20, 20), (0, 5, 50, 20)), {"to": "other"}, "it is at 40,0 (20x20), the other at 0,5"),
+    ("right_of", beside((100, 90, 20, 20), (0, 5, 50, 20)), {"to": "other"}, "it is at 100,90"),
+    ("left_of", ONE, {"to": "other"}, "no element matches"),
+    ("below", beside((0, 10, 50, 20), (0, 0, 50, 50)), {"to": "other"}, "it is at 0,10"),
+    ("above", beside((0, 10, 50, 20), (0, 20, 50, 50)), {"to": "other"}, "it is at 0,10"),
+    (
+        "in_place_of",
+        replaced((0, 0, 100, 20), (300, 2, 90, 18)),
+        {"to": "other"},
+        "it is at 0,0 (100x20), the other was",
+    ),
+    ("in_place_of", beside((0, 0, 9, 9), (0, 0, 9, 9)), {"to": "other"}, "the other was not seen before"),
+    ("highlighted", scene(element(standing=[])), {}, "it looks like its siblings"),
+    ("highlighted", ONE, {}, "it has no visible siblings"),
+    ("selected", ONE, {}, "nothing tells whether it is selected"),
+    ("not_selected", scene(element(selected=True)), {}, "selected"),
+    ("controls_named", scene(unnamed_controls=["<button>"]), {}, "without a name: <button>"),
 ]
 
 
@@ -150,6 +214,11 @@ def test_every_expectation_is_in_both_tables() -> None:
     everything = set(Expectation.model_fields["expect"].annotation.__args__)  # type: ignore[union-attr]
     assert {row[0] for row in HOLDS} == everything
     assert {row[0] for row in FAILS} == everything
+
+
+def test_a_missing_picture_says_nothing_of_the_application() -> None:
+    assert not judged("looks_like", likened(1.0, "there is no picture"), value="chart").judged
+    assert judged("looks_like", likened(1.0), value="chart").judged
 
 
 def test_a_dialog_seen_before_the_last_acts_does_not_count() -> None:

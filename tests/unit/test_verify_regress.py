@@ -46,7 +46,15 @@ FREEZE_ONLY = {"dialog"}
 
 @pytest.mark.parametrize("name", ExpectName.__args__)  # type: ignore[attr-defined]
 def test_every_expectation_has_a_disturbance_aimed_at_it(name: ExpectName) -> None:
-    fields = {"target": "it", "value": "x", "name": "n", "number": 2, "values": ("a",)}
+    fields = {
+        "target": "it",
+        "value": "x",
+        "name": "n",
+        "number": 2,
+        "values": ("a",),
+        "to": "other",
+        "that": "checked",
+    }
     expectation = Expectation.model_validate({"step": 1, "expect": name, **fields})
     assert bool(moves(expectation, {"x": Kept("old", "old", 1)})) is (name not in FREEZE_ONLY)
 

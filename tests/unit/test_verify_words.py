@@ -77,7 +77,7 @@ def test_every_act_has_words(name: ActName) -> None:
 
 @pytest.mark.parametrize("name", ExpectName.__args__)  # type: ignore[attr-defined]
 def test_every_expectation_has_words(name: ExpectName) -> None:
-    fields = {key: value for key, value in FIELDS.items() if key != "to"}
+    fields = {**FIELDS, "that": "part", "part": "it"}
     item = Expectation.model_validate({"step": 1, "expect": name, **fields})
     assert phrase(item, {"it": "the thing"}).startswith("Expect ")
 

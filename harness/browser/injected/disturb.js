@@ -259,7 +259,90 @@ const blur = () => {
   return () => el.focus();
 };
 
+// Laid over its middle, so that some of it is still to be seen.
+const coverPart = (el) => {
+  const box = boxOf(el);
+  const veil = document.createElement("div");
+  veil.style.cssText = `position: fixed !important; left: ${box.left + box.width * 0.4}px; top: ${box.top - 1}px; ` +
+    `width: ${Math.max(4, box.width * 0.2)}px; height: ${box.height + 2}px; background: #777 !important; z-index: 2147483647`;
+  document.body.append(veil);
+  return () => veil.remove();
+};
+
+// Words nearly of the colour behind them: to be seen, hardly to be read.
+const fade = (el) => each([...textHolders(el), ...(el.matches(FIELDS) ? [el] : [])], (holder) => {
+  const behind = coloursBehind(holder)?.[0] || [160, 160, 160];
+  const ink = parseColour(getComputedStyle(holder).color).rgb;
+  const colour = `rgb(${behind.map((v, i) => Math.round(v * 0.85 + ink[i] * 0.15)).join(", ")})`;
+  return styled(holder, { color: colour, "-webkit-text-fill-color": colour, "text-shadow": "none" });
+});
+
+// To the other side of another thing; without one, away from where it is.
+const moveAcross = (el, other) => {
+  const here = boxOf(el);
+  let x = here.width + 40, y = here.height * 3 + 40;
+  if (other) {
+    const there = boxOf(other);
+    x = here.left >= there.right - 1 ? there.left - here.right - 4 : there.right - here.left + 4;
+    y = here.top >= there.bottom - 1 ? there.top - here.bottom - 4 : there.bottom - here.top + 4;
+  }
+  if (getComputedStyle(el).display !== "inline") return styled(el, { translate: `${x}px ${y}px`, "z-index": "2147483647" });
+  return styled(el, { position: "relative", left: `${x}px`, top: `${y}px` });
+};
+
+// The looks of a sibling in the place of its own.
+const calm = (el) => {
+  const among = itemOf(el);
+  if (!among) return null;
+  const { item, like } = among;
+  const marks = facesOf(el, item).map((face) => {
+    const twin = face === item ? like[0] : counterpart(face, item, like[0]);
+    if (!twin) return null;
+    const style = getComputedStyle(twin);
+    return [face, Object.fromEntries(LOUD.map((name) => [name, style.getPropertyValue(name)]))];
+  }).filter(Boolean);
+  const backs = marks.map(([face, looks]) => styled(face, looks));
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(marks.map(([face]) => `${placeOf(face)}::before, ${placeOf(face)}::after { content: none !important }`)
+    .join("\n"));
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+  return () => {
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets].filter((each) => each !== sheet);
+    backs.reverse().forEach((back) => back());
+  };
+};
+
+const toggleSelected = (el) => {
+  const inner = el.querySelectorAll(tellsChoice);
+  const holder = el.closest(tellsChoice) || (inner.length === 1 ? inner[0] : el);
+  const old = selectedOf(el);
+  if (holder.localName === "option" || holder.localName === "input") {
+    const key = holder.localName === "option" ? "selected" : "checked";
+    const select = holder.closest("select"), index = select?.selectedIndex;
+    if (select && old && !select.multiple) select.selectedIndex = [...select.options].findIndex((each) => each !== holder);
+    else holder[key] = !old;
+    return () => (select && !select.multiple ? (select.selectedIndex = index) : (holder[key] = old));
+  }
+  const backs = (old ? CHOSEN.filter((name) => holder.hasAttribute(name)) : ["aria-selected"])
+    .map((name) => [name, keepAttribute(holder, name)]);
+  backs.forEach(([name]) => holder.setAttribute(name, old ? "false" : "true"));
+  return () => backs.forEach(([, back]) => back());
+};
+
+const addUnnamed = () => {
+  const button = document.createElement("button");
+  button.style.cssText = "position: fixed !important; left: 8px; top: 8px; width: 24px; height: 24px; z-index: 2147483647";
+  document.body.append(button);
+  return () => button.remove();
+};
+
 const DISTURBANCES = {
+  cover: (els) => each(seenOf(els).slice(0, 1), coverPart),
+  fade: (els) => each(seenOf(els), fade),
+  move_across: (els, text, other) => each(seenOf(els).slice(0, 1), (el) => moveAcross(el, seenOf(other)[0])),
+  calm: (els) => each(seenOf(els), calm),
+  toggle_selected: (els) => each(els, toggleSelected),
+  add_unnamed: addUnnamed,
   hide: (els) => each(seenOf(els).flatMap(shownParts), (el) => styled(el, { display: "none" })),
   reveal: (els) => {
     const hidden = els.find((el) => withEverythingHittable(() => whyNot(el)));
@@ -281,8 +364,8 @@ const DISTURBANCES = {
   blur,
 };
 
-const disturb = (kind, loc, text, ghost) => {
-  const back = kind === "ghost" ? putBack(ghost) : DISTURBANCES[kind](matched(loc), text);
+const disturb = (kind, loc, text, ghost, other) => {
+  const back = kind === "ghost" ? putBack(ghost) : DISTURBANCES[kind](matched(loc), text, matched(other));
   if (back) ways.push(back);
   return Boolean(back);
 };

@@ -10,11 +10,20 @@ const isLeaf = (el) => ["select", "textarea", "svg", "iframe", "canvas", "video"
 const isStruckHere = (el) =>
   [...el.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim()) && isLineThrough(el);
 
+const OPTIONS_SHOWN = 12;
+
+const optionsOf = (el) => {
+  const labels = [...el.options].map((option) => quoted(fold(option.label)) + (option.disabled ? " (disabled)" : ""));
+  const more = labels.length > OPTIONS_SHOWN ? `, ${labels.length - OPTIONS_SHOWN} more` : "";
+  return labels.slice(0, OPTIONS_SHOWN).join(", ") + more;
+};
+
 const statesOf = (el, role) => {
   const states = [];
   if (role === "heading") states.push(`level=${el.getAttribute("aria-level") || el.localName.slice(1)}`);
   const checkable = el.matches(CHECKABLE);
-  if (checkable) states.push(checkedOf(el) ? "checked" : "unchecked");
+  if (el.hasAttribute("aria-pressed")) states.push(checkedOf(el) ? "pressed" : "not pressed");
+  else if (checkable) states.push(checkedOf(el) ? "checked" : "unchecked");
   if (el.matches(":disabled") || el.getAttribute("aria-disabled") === "true") states.push("disabled");
   if (isFocused(el)) states.push("focused");
   if (isStruckHere(el)) states.push("struck through");
@@ -28,8 +37,9 @@ const statesOf = (el, role) => {
   if (testId) states.push(`testid=${quoted(testId)}`);
   if (el.getAttribute("placeholder")) states.push(`placeholder=${quoted(el.getAttribute("placeholder"))}`);
   if (role !== "generic" && !checkable) {
-    const value = el.matches(`${EDITABLE}, select, progress, meter`) ? valueOf(el) : null;
+    const value = el.matches(`${EDITABLE}, select, progress, meter, input[type=file]`) ? valueOf(el) : null;
     if (value !== null) states.push(`value=${quoted(value)}`);
+    if (el.localName === "select") states.push(`options=${optionsOf(el)}`);
   }
   if (el.matches(INTERACTIVE) && isInViewport(el) && /^covered/.test(whyNotOwn(el))) states.push("covered");
   return states;

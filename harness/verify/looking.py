@@ -1,0 +1,130 @@
+"""What is looked at on the page for a group of expectations: their targets, and whatever else some of them ask for.
+
+One round trip for all of a group; a picture, and the page's facts, only where an expectation is about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.verify.check import Expectation, Locator, targets_of
+from harness.verify.judge import Likeness, visible_of
+from harness.verify.pictures import Pictures, likeness
+
+if TYPE_CHECKING:
+    from harness.browser.browser import Page
+    from harness.browser.values import Asked, Observation
+
+
+@dataclass(frozen=True)
+class Sought:
+    """One expectation and how its names are found."""
+
+    index: int
+    expectation: Expectation
+    locators: Mapping[str, Locator | None]
+    """Name -> locator, of every name it uses."""
+
+    @classmethod
+    def of(cls, index: int, expectation: Expectation, resolve: Callable[[str], Locator | None]) -> Sought:
+        """Find its names."""
+        return cls(index, expectation, {name: resolve(name) for name in targets_of(expectation)})
+
+    @property
+    def bound(self) -> bool:
+        """Whether it can be judged at all."""
+        return None not in self.locators.values()
+
+    def named(self, name: str | None) -> Locator | None:
+        """The locator of one of its names."""
+        return self.locators.get(name) if name else None
+
+
+@dataclass
+class Sketches:
+    """Compares pictures in one play, and takes those that are missing where that is wanted."""
+
+    pictures: Pictures = field(default_factory=Pictures)
+    takes: bool = False
+    """Whether a picture that was never taken is taken now: only where a check is authored."""
+    drafts: dict[str, bytes] = field(default_factory=dict)
+    """Name -> what this play took."""
+
+    async def compare(self, page: Page, sought: Sought, feature_id: str) -> Likeness:
+        """How the target looks now, against what is kept. A new picture counts when the page looks like it again."""
+        name = sought.expectation.value or ""
+        target, masks = sought.named(sought.expectation.target), sought.expectation.masks
+        assert target is not None  # it was seen
+        now = await page.picture(target, [mask for each in masks if (mask := sought.named(each))])
+        if not now:
+            return Likeness(1.0, "it is outside the window, so no picture can be taken of it")
+        kept = self.pictures.get(feature_id, name)
+        if kept is None and self.takes:
+            kept, self.drafts[name] = self.drafts.get(name), now
+            return Likeness(1.0, "its picture was taken just now") if kept is None else likeness(now, kept)
+        if kept is None:
+            return Likeness(1.0, f"there is no picture checks/pictures/{feature_id}/{name}.png to compare with")
+        return likeness(now, kept)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen for one expectation."""
+
+    target: Observation | None = None
+    to: Observation | None = None
+    likeness: Likeness | None = None
+
+
+async def look(page: Page, group: Sequence[Sought], sketches: Sketches, feature_id: str) -> dict[int, Seen]:
+    """Look at the page once for all of a group.
+
+    Returns: index of the expectation -> what was seen; those that cannot be judged are left out.
+    """
+    asked = [sought for sought in group if sought.bound]
+    found = await _observe(page, asked)
+    seen = {}
+    for sought in asked:
+        target, to = found.get((sought.index, "target")), found.get((sought.index, "to"))
+        alike = None
+        if sought.expectation.expect == "looks_like" and len(visible_of(target)) == 1:
+            alike = await sketches.compare(page, sought, feature_id)
+        seen[sought.index] = Seen(target, to, alike)
+    return seen
+
+
+async def _observe(page: Page, group: Sequence[Sought]) -> dict[tuple[int, str], Observation]:
+    places: list[tuple[int, str]] = []
+    locators: list[Locator] = []
+    asked: dict[int, Asked] = {}
+    for sought in group:
+        for kind, name in (("target", sought.expectation.target), ("to", sought.expectation.to)):
+            if locator := sought.named(name):
+                if kind == "target" and (more := _asked(sought)):
+                    asked[len(locators)] = more
+                places.append((sought.index, kind))
+                locators.append(locator)
+    if not locators:
+        return {}
+    attributes = [s.expectation.name for s in group if s.expectation.expect == "attribute" and s.expectation.name]
+    styles = [s.expectation.name for s in group if s.expectation.expect == "style" and s.expectation.name]
+    seen = await page.observe(locators, attributes=attributes, styles=styles, asked=asked)
+    return dict(zip(places, seen, strict=True))
+
+
+def _asked(sought: Sought) -> Asked | None:
+    """What is told of a target only where it is asked for."""
+    from harness.browser.values import Asked
+
+    expectation = sought.expectation
+    part = sought.named(expectation.part)
+    asked = Asked(
+        raw=expectation.match == "exact",
+        contrast=expectation.expect == "contrast",
+        covered=expectation.expect == "not_covered",
+        standing=expectation.expect == "highlighted",
+        part=part.model_dump(mode="json", exclude_none=True) if part else None,
+    )
+    return None if asked == Asked() else asked
