@@ -91,6 +91,14 @@ def test_verify_passes_without_a_model_and_names_the_step_when_the_list_is_hidde
     assert "Step 3" in found.stdout, found.stdout
 
 
+def test_what_was_built_agrees_with_its_audit_also_in_a_clone(built: Path) -> None:
+    git(built.parent, "clone", "--quiet", str(built), "clone")
+    for place in (built, built.parent / "clone"):
+        found = json.loads(harness("doctor", str(place), "--offline", "--json").stdout)
+        audit = [(f["level"], f["text"]) for f in found if f["name"] in ("audit", "evidence")]
+        assert audit == [("ok", "2 verdicts agree with list, checks and commits")]
+
+
 def test_memory_finds_the_lesson_by_other_words(built: Path) -> None:
     found = harness("memory", "search", "entries are lost when the page is opened again", "--dir", str(built))
     assert found.returncode == 0
