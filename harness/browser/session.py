@@ -1,6 +1,6 @@
 """One tab's part of the connection to Chromium: calls and events that carry its session.
 
-Tabs are attached to before they run (`Chromium.follow_tabs`), so that a popup's first request is judged and its first
+Tabs are attached to before they run (`Chromium.on_popup`), so that a popup's first request is judged and its first
 dialog answered like those of any page.
 """
 

@@ -247,7 +247,7 @@ async def compare(page: TabPage, snippet: str) -> list[Compared]:
     """Every element of a snippet that Chromium's accessibility tree holds."""
     send = page.target.send
     await send("Runtime.evaluate", {"expression": _SHOW % json.dumps(snippet)})
-    context = {"expression": _OURS, "contextId": page.world._context, "returnByValue": True}
+    context = {"expression": _OURS, "contextId": page.world.context, "returnByValue": True}
     ours = (await send("Runtime.evaluate", context))["result"]["value"]
     tree = (await send("Accessibility.getFullAXTree"))["nodes"]
     known = {node["backendDOMNodeId"]: node for node in tree if "backendDOMNodeId" in node and not node["ignored"]}
