@@ -48,21 +48,21 @@ class Acts:
         }
 
     async def act(self, name: str, arguments: dict[str, Any]) -> None:
-        """Do one act and wait until the page is ready again."""
+        """Do one act; whoever looks or acts next waits until the page is ready again."""
         if name not in self._acts:
             raise ActFailed(f"{name} is nothing that is done to a page")
         await self._acts[name](arguments)
         if name not in ("navigate", "reload", "back", "forward", "answer_dialog"):
-            await self._page.ready()
+            self._page.acted()
 
-    async def _aim(self, target: Any, purpose: str, wait_seconds: float) -> dict[str, Any]:
+    async def _aim(self, target: Any, purpose: str, wait_seconds: float, value: str | None = None) -> dict[str, Any]:
         if target is None:
             raise ActFailed("this act needs a target")
         clock = asyncio.get_running_loop().time
         end = clock() + wait_seconds
         while True:
             try:
-                answer: dict[str, Any] = await self._page.frames.aim(target, purpose)
+                answer: dict[str, Any] = await self._page.frames.aim(target, purpose, value)
             except WorldGone:
                 answer = {"state": "gone", "reason": "the page keeps being replaced by another"}
             if "reason" not in answer:
@@ -71,25 +71,29 @@ class Acts:
                 raise ActFailed(answer["reason"])
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _mouse(self, kind: str, x: float, y: float, button: str = "none", count: int = 0) -> None:
-        held = {"left": 1, "right": 2}.get(button, 0) if kind != "mouseReleased" else 0
-        event = {"type": kind, "x": x, "y": y, "button": button, "buttons": held, "clickCount": count}
-        await self._input("Input.dispatchMouseEvent", event)
+    async def _mouse(self, *events: dict[str, Any]) -> None:
+        await self._input("Input.dispatchMouseEvent", *events)
 
-    async def _input(self, method: str, params: dict[str, Any]) -> None:
+    async def _keys(self, *events: dict[str, Any]) -> None:
+        await self._input("Input.dispatchKeyEvent", *events)
+
+    async def _input(self, method: str, *events: dict[str, Any]) -> None:
+        """Send events one after another, without waiting for a frame between them."""
         from pyppeteer.errors import NetworkError
 
-        try:
-            await self._page.target.send(method, params, limit=8.0)
-        except NetworkError as exc:  # the page went on because of it
-            if "closed" in str(exc).lower():
-                raise ActFailed("page crashed") from exc
+        send = self._page.target.send
+        said = await asyncio.gather(*(send(method, each, limit=8.0) for each in events), return_exceptions=True)
+        for fault in said:
+            if isinstance(fault, NetworkError) and "closed" not in str(fault).lower():
+                continue  # the page went on because of it
+            if isinstance(fault, BaseException):
+                raise ActFailed("page crashed") if isinstance(fault, NetworkError) else fault
 
     async def _click_at(self, x: float, y: float, button: str = "left", times: int = 1) -> None:
-        await self._mouse("mouseMoved", x, y)
+        moves = [_mouse_event("mouseMoved", x, y)]
         for count in range(1, times + 1):
-            await self._mouse("mousePressed", x, y, button, count)
-            await self._mouse("mouseReleased", x, y, button, count)
+            moves += [_mouse_event(kind, x, y, button, count) for kind in ("mousePressed", "mouseReleased")]
+        await self._mouse(*moves)
 
     async def _click(self, a: dict[str, Any], button: str = "left", times: int = 1) -> None:
         at = await self._aim(a["target"], "click", a["wait_seconds"])
@@ -97,62 +101,55 @@ class Acts:
 
     async def _hover(self, a: dict[str, Any]) -> None:
         at = await self._aim(a["target"], "hover", a["wait_seconds"])
-        await self._mouse("mouseMoved", at["x"], at["y"])
+        await self._mouse(_mouse_event("mouseMoved", at["x"], at["y"]))
 
     async def _fill(self, a: dict[str, Any]) -> None:
-        at = await self._aim(a["target"], "fill", a["wait_seconds"])
+        text = a["value"] or ""
+        at = await self._aim(a["target"], "fill", a["wait_seconds"], text)
         if at["tag"] == "select":
             return await self._choose(a["value"])
-        text = a["value"] or ""
-        ready = await self._page.frames.aimed.settled_call("prepareFill", text)
-        if ready.get("reason"):
-            raise ActFailed(ready["reason"])
-        if ready["done"]:
+        if at["done"]:
             return None
         if not text:
-            return None if ready["empty"] else await self._key("Delete")
+            return None if at["empty"] else await self._key("Delete")
         # the last character as a key, for applications that listen to keys
         typed = key_events(text[-1]) if text[-1] not in "\r\n" else []
         if whole := text[:-1] if typed else text:
             await self._input("Input.insertText", {"text": whole})
-        for event in typed:
-            await self._input("Input.dispatchKeyEvent", event)
+        await self._keys(*typed)
         return None
 
     async def _type(self, a: dict[str, Any]) -> None:
         if a["target"] is not None:
-            await self._aim(a["target"], "fill", a["wait_seconds"])
-            await self._page.frames.aimed.settled_call("focusEnd")
+            await self._aim(a["target"], "type", a["wait_seconds"])
         for character in a["value"]:
             events = key_events("Enter" if character == "\n" else character)
             if not events:
                 await self._input("Input.insertText", {"text": character})
-            for event in events:
-                await self._input("Input.dispatchKeyEvent", event)
+            await self._keys(*events)
 
     async def _press(self, a: dict[str, Any]) -> None:
         modifiers, key = parse_chord(a["value"])
         if a["target"] is not None:
             await self._aim(a["target"], "press", a["wait_seconds"])
-            await self._page.frames.aimed.settled_call("focusEnd")
         held = 0
         for name in modifiers:
             held |= MODIFIERS[name]
-            await self._input("Input.dispatchKeyEvent", key_events(name, held)[0])
+            await self._keys(key_events(name, held)[0])
         await self._key(key, held)
         for name in reversed(modifiers):
             held &= ~MODIFIERS[name]
-            await self._input("Input.dispatchKeyEvent", key_events(name, held)[1])
+            await self._keys(key_events(name, held)[1])
 
     async def _key(self, key: str, modifiers: int = 0) -> None:
-        for event in key_events(key, modifiers) or [{"type": "char", "text": key}]:
-            await self._input("Input.dispatchKeyEvent", event)
+        await self._keys(*(key_events(key, modifiers) or [{"type": "char", "text": key}]))
 
     async def _check(self, a: dict[str, Any], wanted: bool) -> None:
         at = await self._aim(a["target"], "check", a["wait_seconds"])
         if at["checked"] == wanted:
             return
         await self._click_at(at["x"], at["y"])
+        self._page.acted()
         await self._page.ready()
         try:
             now = await self._page.frames.aimed.call("checkedNow")
@@ -208,12 +205,12 @@ class Acts:
         to = await self._aim(a["to"], "hover", a["wait_seconds"])
         start = await self._aim(a["target"], "hover", a["wait_seconds"])
         x, y = start["x"], start["y"]
-        await self._mouse("mouseMoved", x, y)
-        await self._mouse("mousePressed", x, y, "left", 1)
+        await self._mouse(_mouse_event("mouseMoved", x, y))
+        await self._mouse(_mouse_event("mousePressed", x, y, "left", 1))
         to = await self._aim(a["to"], "hover", a["wait_seconds"])  # scrolling to the start may have moved it
         for part in (0.05, 0.25, 0.5, 0.75, 1.0, 1.0):
-            await self._mouse("mouseMoved", x + (to["x"] - x) * part, y + (to["y"] - y) * part, "left")
-        await self._mouse("mouseReleased", to["x"], to["y"], "left", 1)
+            await self._mouse(_mouse_event("mouseMoved", x + (to["x"] - x) * part, y + (to["y"] - y) * part, "left"))
+        await self._mouse(_mouse_event("mouseReleased", to["x"], to["y"], "left", 1))
 
     async def _answer_dialog(self, a: dict[str, Any]) -> None:
         self._page.record.answer = a["value"] or "accept"
@@ -223,3 +220,8 @@ class Acts:
         if not (width.strip().isdigit() and height.strip().isdigit()):
             raise ActFailed(f"a viewport is WIDTHxHEIGHT, not {a['value']!r}")
         await self._page.set_viewport(int(width), int(height))
+
+
+def _mouse_event(kind: str, x: float, y: float, button: str = "none", count: int = 0) -> dict[str, Any]:
+    held = {"left": 1, "right": 2}.get(button, 0) if kind != "mouseReleased" else 0
+    return {"type": kind, "x": x, "y": y, "button": button, "buttons": held, "clickCount": count}

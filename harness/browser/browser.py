@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from harness.browser.display import Display, find_display
 from harness.browser.failed import ActFailed
-from harness.browser.values import Asked, Disturbance, Frozen, Observation, PageFacts
+from harness.browser.values import Asked, Disturbance, Frozen, Observation, PageFacts, Watched
 from harness.browser.wire import Room, Wire
-from harness.errors import SetupError
+from harness.errors import BrowserError, SetupError
 
 if TYPE_CHECKING:
     from harness.settings import VerifySettings
@@ -99,6 +99,13 @@ class Browser:
     async def new_page(self, *, width: int = 1280, height: int = 800) -> Page:
         """Open a page in a fresh browser context, in a fresh browser when the old one has ended."""
         wire = await self.running()
+        try:
+            return await self._opened(wire, width, height)
+        except BrowserError:  # it has ended, which nobody had noticed yet
+            await wire.close()
+            return await self._opened(await self.running(), width, height)
+
+    async def _opened(self, wire: Wire, width: int, height: int) -> Page:
         self._last_page += 1
         page = Page(wire, self._last_page)
         await page.ask("new_page", width=width, height=height)
@@ -155,7 +162,7 @@ class Page:
         file_name: str | None = None,
         wait_seconds: float = 5.0,
     ) -> None:
-        """Do what a person does, with real input events, and wait until the page is ready again.
+        """Do what a person does, with real input events; the next call waits until the page is ready again.
 
         The target is waited for until it is found, unique, visible, enabled, standing still and not covered. Dialogs
         are accepted unless `answer_dialog` said otherwise before.
@@ -189,24 +196,40 @@ class Page:
         styles: Sequence[str] = (),
         asked: Mapping[int, Asked] | None = None,
     ) -> list[Observation]:
-        """What each locator matches now, visible or not; one round trip, no waiting.
+        """What each locator matches now, visible or not; one round trip, no waiting. Arguments as of `watch`."""
+        watched = await self.watch(locators, 0, attributes=attributes, styles=styles, asked=asked)
+        return list(watched.moments[-1].observations)
+
+    async def watch(
+        self,
+        locators: Sequence[Locator],
+        seconds: float,
+        *,
+        attributes: Sequence[str] = (),
+        styles: Sequence[str] = (),
+        asked: Mapping[int, Asked] | None = None,
+    ) -> Watched:
+        """What each locator matches now, and whatever it matches in the next seconds; one round trip.
 
         Args:
             locators: what to look for.
+            seconds: how long; 0: now only.
             attributes: names of attributes that are told of every match.
             styles: names of computed styles that are told of every match.
             asked: place in `locators` -> what else is told of its visible matches.
         """
         plain = [_plain(locator) for locator in locators]
         more = {place: each.model_dump() for place, each in (asked or {}).items()}
-        answer = await self.ask(
-            "observe",
+        watched = await self.ask(
+            "watch",
+            wait=2 * seconds,
+            seconds=seconds,
             locators=plain,
             attributes=list(attributes),
             styles=list(styles),
             asked=[more.get(place) for place in range(len(plain))],
         )
-        return [Observation.model_validate(each) for each in answer]
+        return Watched.model_validate(watched)
 
     async def facts(self, *, clipboard: bool = False, controls: bool = False) -> PageFacts:
         """Address and title of the tab that is looked at, and what happened in all of them since the last reset.

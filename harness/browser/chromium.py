@@ -43,6 +43,7 @@ FLAGS = (
     "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes,BackForwardCache,RenderDocument,Translate,MediaRouter,"
     "OptimizationHints",
     "--disable-site-isolation-trials",
+    "--js-flags=--max-old-space-size=512",  # a page that eats memory crashes before the machine is out of it
 )  # fmt: skip
 
 

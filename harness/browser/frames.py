@@ -24,6 +24,7 @@ MOST_FRAMES = 20
 """Documents looked at, the main one included; a page of advertisements must not take all the time."""
 MOST_ELEMENTS = 200
 SETTLE_SECONDS = 5.0
+LOOK_SECONDS = 0.05
 
 Point = tuple[float, float]
 Locator = dict[str, Any]
@@ -100,7 +101,8 @@ class Frames:
 
     async def install(self) -> None:
         """Have every new document of the tab start with the script."""
-        await self._target.send("Page.addScriptToEvaluateOnNewDocument", {"source": source(), "worldName": NAME})
+        script = {"source": source(), "worldName": NAME, "runImmediately": True}
+        await self._target.send("Page.addScriptToEvaluateOnNewDocument", script)
 
     # --- what there is ---
 
@@ -180,6 +182,28 @@ class Frames:
             element["box"] = [round(number, 1) for number in (left, top, right - left, bottom - top)]
         return answers
 
+    async def watch(self, seconds: float, locators: list[Locator], *asked: list[Any]) -> dict[str, Any]:
+        """What each locator matches now, and in each other state during the next seconds; as `Watched`."""
+        if seconds and len(await self._steadily(self.places)) == 1:
+            return await self._steadily(lambda: self._watch(seconds, locators, *asked))
+        clock = asyncio.get_running_loop().time
+        started = now = clock()
+        moments = [{"at_seconds": 0.0, "observations": await self.observe(locators, *asked)}]
+        while (left := started + seconds - clock()) > 0:  # several documents are looked at one after another
+            await asyncio.sleep(min(left, LOOK_SECONDS))
+            now = clock()
+            moments.append({"at_seconds": now - started, "observations": await self.observe(locators, *asked)})
+        return {"moments": moments, "seconds": clock() - started if seconds else 0.0}
+
+    async def _watch(self, seconds: float, locators: list[Locator], *asked: list[Any]) -> dict[str, Any]:
+        """In the document itself. Of what is over no picture can be taken: what only pixels could judge is left out."""
+        watched: dict[str, Any] = await self.main.call("watch", seconds, locators, *asked, limit=10.0 + seconds)
+        *past, last = watched["moments"]
+        moments = [each for each in past if not pixels.are_open(each["observations"])] + [last]
+        for moment in moments:
+            moment["observations"] = await pixels.settle(self._target, Place(self.main), moment["observations"])
+        return {**watched, "moments": moments}
+
     async def snapshot(self, max_bytes: int, first_ref: int) -> dict[str, Any]:
         """The tab in indented lines, what a frame shows below its element; refs count on over the documents."""
         return await self._steadily(lambda: self._snapshot(max_bytes, first_ref))
@@ -194,29 +218,43 @@ class Frames:
             lines[at:at] = [indent + line for line in answer["text"].splitlines()]
         return {"text": "\n".join(lines), "next": first_ref}
 
-    async def settle(self, calm_ms: float, limit_ms: float) -> bool:
-        """Whether all documents are loaded and were quiet for a moment; waits for it.
+    async def settle(self, calm_ms: float, since_ms: float, limit_ms: float) -> tuple[bool, bool]:
+        """Wait until all documents are loaded and were quiet for a moment.
 
+        Args:
+            calm_ms: the moment.
+            since_ms: how long ago the last act was, for it counts from there.
+            limit_ms: how long that is waited for.
+
+        Returns: whether they are, and whether they were at once.
         Raises: WorldGone: the main document was replaced.
         """
         others = [world for key, world in list(self._worlds.items())[:MOST_FRAMES] if key in self._parents]
-        calls = [world.call("settle", calm_ms, limit_ms, limit=limit_ms / 1000 + 2) for world in (self.main, *others)]
+        quiet, limit = (calm_ms, since_ms, limit_ms), limit_ms / 1000 + 2
+        calls = [world.call("settle", *quiet, limit=limit) for world in (self.main, *others)]
         main, *rest = await asyncio.gather(*calls, return_exceptions=True)
         if isinstance(main, BaseException):
             raise main
-        return bool(main) and not any(answer is False for answer in rest)
+        told = [main, *(answer for answer in rest if isinstance(answer, dict))]
+        return all(each["calm"] for each in told), all(each["at_once"] for each in told)
 
     # --- aiming ---
 
-    async def aim(self, target: str | Locator, purpose: str) -> dict[str, Any]:
+    async def aim(self, target: str | Locator, purpose: str, value: str | None = None) -> dict[str, Any]:
         """Where to point in the tab, or the reason why not; `aimed` is the document that holds it from then on.
+
+        The keyboard is made ready too, where the purpose needs it: for `fill` with the value.
 
         Raises: WorldGone: a document was replaced meanwhile.
         """
         places = await self.places(_insides([target]) if isinstance(target, dict) else ())
         if len(places) == 1:
             self.aimed = self.main
-            return dict(await self.main.call("aim", target, purpose))
+            return dict(await self.main.call("aimReadily", target, purpose, value))
+        answer = await self._aim_among(places, target, purpose)
+        return answer if "reason" in answer else {**answer, **await self.aimed.call("readied", purpose, value)}
+
+    async def _aim_among(self, places: list[Place], target: str | Locator, purpose: str) -> dict[str, Any]:
         if isinstance(target, str):
             return await self._aim_by_ref(places, target, purpose)
         place, found = await _the_one(places, target)

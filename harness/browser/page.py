@@ -40,6 +40,7 @@ class TabPage:
         self._next_ref = 1
         self._clock_script: str | None = None
         self._clipboard_lie: str | None = None
+        self._due: tuple[float, float] | None = None
 
     async def open(self, host: str = "") -> None:
         """Open the tab in a context that reaches loopback and `host`."""
@@ -49,7 +50,7 @@ class TabPage:
     async def take(self, target: Target, *, offline: bool = False, clock_ms: float = 0.0) -> None:
         """Make a tab that has not run yet this one, and let it run."""
         self.target = target
-        self.watch, self.frames = Watch(self.target, self.record), Frames(self.target)
+        self.news, self.frames = Watch(self.target, self.record), Frames(self.target)
         self.world = self.frames.main
         self._loads: set[str] = set()
         self._moved = asyncio.Event()
@@ -58,7 +59,7 @@ class TabPage:
         self.target.on("Page.navigatedWithinDocument", lambda _: self._moved.set())
         send = self.target.send
         await asyncio.gather(
-            self.watch.install(),
+            self.news.install(),
             self.frames.install(),
             *(send(f"{domain}.enable") for domain in ("Page", "Runtime", "DOM", "Network", "Log", "Animation")),
             send("Page.setLifecycleEventsEnabled", {"enabled": True}),
@@ -109,7 +110,7 @@ class TabPage:
         host = urlsplit(base_url).hostname or ""
         host = "" if host in LOOPBACK else host
         try:
-            if self.target.is_crashed or host != self._host or self.frames.has_foreign:
+            if self.target.is_lost or host != self._host or self.frames.has_foreign:
                 raise ActFailed("page crashed")
             await asyncio.wait_for(self._clean(base_url), 6)
         except (ActFailed, NetworkError, WorldGone, TimeoutError):
@@ -120,7 +121,7 @@ class TabPage:
             await self._empty_clipboard(base_url)
         self._clipboard_lie = None
         self.base_url = base_url
-        self.watch.clear()
+        self.news.clear()
         self.record.allowed = frozenset(urlsplit(each).netloc for each in (base_url, *also))
         self._ghosts.clear()
         self._undo.clear()
@@ -176,7 +177,7 @@ class TabPage:
             raise ActFailed(f"navigation failed: {url} is not an address of the application")
         await self._lose_storage()
         await self._go(url, max(wait_seconds, 10.0))
-        await self.ready(CALM_MS * 2.5)
+        self.acted(CALM_MS * 2.5)
 
     async def _go(self, url: str, limit: float) -> None:
         answer = await self.target.send("Page.navigate", {"url": url}, limit=limit)
@@ -207,26 +208,39 @@ class TabPage:
         limit = max(wait_seconds, 10.0)
         await self.target.send(method, params, limit=limit)
         await self._until(self._moved.is_set, limit, "navigation failed: the page did not change")
-        await self.ready(CALM_MS * 2.5)
+        self.acted(CALM_MS * 2.5)
 
-    async def ready(self, calm_ms: float = CALM_MS, limit: float = 3.0) -> None:
-        """Wait until the document is loaded, its requests are answered and it is quiet; bounded, never a failure."""
+    def acted(self, calm_ms: float = CALM_MS) -> None:
+        """Something was done: whoever looks or acts next waits until the page is ready again."""
+        self._due = (asyncio.get_running_loop().time(), calm_ms)
+
+    async def ready(self, limit: float = 3.0) -> bool:
+        """Wait until the document is loaded, its requests are answered and it is quiet; bounded, never a failure.
+
+        The time that has gone by since the last act counts.
+
+        Returns: whether it was ready already.
+        """
+        if self._due is None:
+            return True
         clock = asyncio.get_running_loop().time
-        end = clock() + limit
+        (since, calm_ms), self._due = self._due, None
+        end, looks = clock() + limit, 0
         while (left := end - clock()) > 0:
+            looks += 1
             try:
-                is_calm = await self.frames.settle(calm_ms, left * 1000)
+                is_calm, at_once = await self.frames.settle(calm_ms, (clock() - since) * 1000, left * 1000)
             except WorldGone:
-                await asyncio.sleep(0.02)
-                continue
-            if is_calm and not self.watch.is_loading():
-                return
+                is_calm = at_once = False
+            if is_calm and not self.news.is_loading():
+                return at_once and looks == 1
+            await asyncio.sleep(0.02)
+        return False
 
     async def _until(self, is_so: Callable[[], bool], limit: float, reason: str) -> None:
         end = asyncio.get_running_loop().time() + limit
         while not is_so():
-            if self.target.is_crashed:
-                raise ActFailed("page crashed")
+            self.target.check()
             if asyncio.get_running_loop().time() > end:
                 raise ActFailed(reason)
             await asyncio.sleep(0.005)
@@ -241,9 +255,18 @@ class TabPage:
 
     # --- looking ---
 
-    async def observe(self, locators: list[Any], attributes: list[str], styles: list[str], asked: list[Any]) -> Any:
-        """What each locator matches now."""
-        return await self.frames.observe(locators, attributes, styles, asked)
+    async def watch(
+        self, seconds: float, locators: list[Any], attributes: list[str], styles: list[str], asked: list[Any]
+    ) -> Any:
+        """What each locator matches now, and in each other state during the next seconds.
+
+        After an act the page gets ready in the same time; one that needs longer is looked at again from then on.
+        """
+        question = locators, attributes, styles, asked
+        if not seconds:
+            await self.ready()
+        watched = await self.frames.watch(seconds, *question)
+        return watched if await self.ready() else await self.frames.watch(seconds, *question)
 
     async def facts(self, clipboard: bool = False, controls: bool = False) -> dict[str, Any]:
         """Where the page is and what happened in all tabs of its user.

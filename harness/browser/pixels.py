@@ -34,15 +34,22 @@ LEAST_PIXELS = 5
 
 async def settle(target: Target, place: Place, observations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Answer what style left open in observations, in place, and take the questions out."""
-    elements = [element for each in observations for element in each["elements"]]
-    answers: list[Any] = []
-    if any((e["doubt"] or {}).get("probe") is not None or (e.get("contrast") or {}).get("unsure") for e in elements):
-        answers = await _answers(target, place)
-    for element in elements:
+    answers: list[Any] = await _answers(target, place) if are_open(observations) else []
+    for element in _elements(observations):
         _decide(element, element.pop("doubt"), answers)
         if "contrast" in element:
             element["contrast"] = _least(element["contrast"], answers)
     return observations
+
+
+def are_open(observations: list[dict[str, Any]]) -> bool:
+    """Whether style left anything open in them."""
+    found = _elements(observations)
+    return any((e["doubt"] or {}).get("probe") is not None or (e.get("contrast") or {}).get("unsure") for e in found)
+
+
+def _elements(observations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [element for each in observations for element in each["elements"]]
 
 
 def _decide(element: dict[str, Any], doubt: dict[str, Any] | None, answers: Sequence[Any]) -> None:

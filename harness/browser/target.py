@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from harness.browser.session import Session
 
 DEAD_PROXY = "127.0.0.1:9"  # the discard port: nothing listens, so what goes there fails at once
+CRASHED = "page crashed"
+AGAIN_SECONDS = 1.0
+"""How long a tab is waited for that did not answer the last time."""
 CLIPBOARD = ["clipboardReadWrite", "clipboardSanitizedWrite"]
 
 
@@ -24,10 +27,11 @@ class Target:
         self.context_id = context_id
         self.target_id = target_id
         self._session = session
-        self._crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        session.on_end(self._end)
-        self.on("Inspector.targetCrashed", lambda _: self._end())
-        self.on("Inspector.detached", lambda _: self._end())
+        self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._is_hung = False
+        session.on_end(lambda: self.give_up(CRASHED))
+        self.on("Inspector.targetCrashed", lambda _: self.give_up(CRASHED))
+        self.on("Inspector.detached", lambda _: self.give_up(CRASHED))
 
     @classmethod
     async def open(cls, chromium: Chromium, width: int, height: int, host: str = "") -> Target:
@@ -43,9 +47,24 @@ class Target:
         return cls(chromium, context_id, target_id, await chromium.session_of(target_id))
 
     @property
-    def is_crashed(self) -> bool:
-        """Whether its renderer ended."""
-        return self._crashed.done()
+    def is_over(self) -> bool:
+        """Whether it crashed, was closed or given up."""
+        return self._ended.done()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is over, or did not answer in time the last time it was asked."""
+        return self.is_over or self._is_hung
+
+    def give_up(self, reason: str) -> None:
+        """Ask nothing of it any more: what is under way and all that follows fails with this reason."""
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
+    def check(self) -> None:
+        """Raises: ActFailed: it is over; why."""
+        if self._ended.done():
+            raise ActFailed(self._ended.result())
 
     @property
     def is_gone(self) -> bool:
@@ -63,14 +82,16 @@ class Target:
             ActFailed: the page crashed, or did not answer within `limit` seconds.
             pyppeteer.errors.NetworkError: the call was refused.
         """
-        if self.is_crashed:
-            raise ActFailed("page crashed")
+        self.check()
         call = asyncio.ensure_future(self._session.send(method, params or {}))
-        done, _ = await asyncio.wait({call, self._crashed}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        limit = min(limit, AGAIN_SECONDS) if self._is_hung else limit
+        done, _ = await asyncio.wait({call, self._ended}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        self._is_hung = not done
         if call in done:
             return call.result()
         call.cancel()
-        raise ActFailed("page crashed" if self.is_crashed else f"the page does not respond ({method}, {limit:g} s)")
+        self.check()
+        raise ActFailed(f"the page does not respond ({method}, {limit:g} s)")
 
     def post(self, method: str, params: dict[str, Any]) -> None:
         """One call nobody waits for; a refusal (the page went on meanwhile) is nobody's concern."""
@@ -91,21 +112,19 @@ class Target:
         self.post("Runtime.runIfWaitingForDebugger", {})
         closing = self._connection.send("Target.closeTarget", {"targetId": self.target_id})
         closing.add_done_callback(_ignored)
-        self._end()
+        self.give_up(CRASHED)
 
     async def close(self) -> None:
         """Close the context with everything in it."""
         from pyppeteer.errors import NetworkError
 
-        self._end()
+        if self.is_lost:
+            self.post("Page.crash", {})  # ends a script in a loop, which would keep a core busy
+        self.give_up(CRASHED)
         try:
             await self.browser("Target.disposeBrowserContext", {})
         except (NetworkError, ConnectionError, TimeoutError):
             return  # gone already, or ends with the browser
-
-    def _end(self) -> None:
-        if not self._crashed.done():
-            self._crashed.set_result(None)
 
 
 def _ignored(answer: asyncio.Future[Any]) -> None:

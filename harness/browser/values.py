@@ -88,6 +88,24 @@ class Observation(_Value):
         return tuple(element for element in self.elements if element.visible)
 
 
+class Moment(_Value):
+    """What several locators matched at one moment."""
+
+    at_seconds: float
+    """Since one began to look."""
+    observations: tuple[Observation, ...]
+    """In the order of the locators."""
+
+
+class Watched(_Value):
+    """What was seen while a page was looked at."""
+
+    moments: tuple[Moment, ...]
+    """Each state that differed from the one before, the last one last."""
+    seconds: float
+    """How long it was looked at."""
+
+
 class Dialog(_Value):
     """A native dialog that opened and how it was answered."""
 

@@ -101,6 +101,8 @@ class Watch:
         text = event.get("defaultPrompt", "") if answer == "accept" else answer
         params = {"accept": answer != "dismiss"} | ({"promptText": text} if kind == "prompt" else {})
         self.target.post("Page.handleJavaScriptDialog", params)
+        if len(self.record.dialogs) >= MOST:
+            self.target.give_up(f"the page opens one dialog after another ({MOST} so far)")
         _keep(self.record.dialogs, {"type": kind, "message": event.get("message", ""), "answer": answer})
 
     def _console(self, event: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ class Window:
     @property
     def tabs(self) -> list[TabPage]:
         """Those that are open now."""
-        return [self.main, *(tab for tab in self._popups if not tab.target.is_crashed)]
+        return [self.main, *(tab for tab in self._popups if not tab.target.is_over)]
 
     def holds(self, frame_id: str) -> bool:
         """Whether a frame is, or was, in one of its tabs."""
@@ -94,23 +94,36 @@ class Window:
         if name in own:
             await own[name](arguments["value"] or "", arguments["wait_seconds"])
             return
-        tab = self._settle_current()
+        tab = await self._ready()
         try:
             await self._acts[tab].act(name, arguments)
         except ActFailed:
             if tab is self.main or not tab.target.is_gone:
                 raise
-            await self.main.ready()  # the act closed its own tab
+            self.main.acted()  # the act closed its own tab
         if self._adopting:
             await asyncio.wait(self._adopting, timeout=2.0)
 
     async def ask(self, call: str, **arguments: Any) -> Any:
         """One question about the tab that is looked at."""
-        return await getattr(self._settle_current(), call)(**arguments)
+        is_watching = call == "watch" and self._settle_current() is self.main  # which gets ready meanwhile
+        tab = self.main if is_watching else await self._ready()
+        return await getattr(tab, call)(**arguments)
+
+    async def _ready(self) -> TabPage:
+        """The tab that is looked at, when it is ready; the first one where that closed itself."""
+        tab = self._settle_current()
+        try:
+            await tab.ready()
+        except ActFailed:
+            if tab is self.main or not tab.target.is_gone:
+                raise
+        return self._settle_current()
 
     async def freeze(self, mode: Any) -> None:
         """Freeze all tabs."""
         for tab in self.tabs:
+            await tab.ready()
             await tab.freeze(mode)
 
     async def reset(self, base_url: str, also: list[str], clipboard: bool = False) -> None:
@@ -152,7 +165,7 @@ class Window:
         self.current = found[0]
         self._looked_at.add(self.current)
         await self.current.target.send("Page.bringToFront")
-        await self.current.ready()
+        self.current.acted()
 
     async def _found(self, which: str) -> list[TabPage]:
         if which == "main":
@@ -169,7 +182,7 @@ class Window:
         tab.target.end_soon()
         self.current = self.main
         await self.current.target.send("Page.bringToFront")
-        await self.current.ready()
+        self.current.acted()
 
     async def _offline(self, value: str, _: float = 0.0) -> None:
         if value not in ("on", "off"):
@@ -186,4 +199,4 @@ class Window:
         for tab in self.tabs:
             await tab.move_clock(offset - self._clock_ms, offset)
         self._clock_ms = offset
-        await self.current.ready()
+        self.current.acted()

@@ -19,7 +19,7 @@ from harness.browser.session import Session
 from harness.browser.target import Target
 from harness.browser.window import Window
 
-TAB_CALLS = {"observe", "facts", "snapshot", "screenshot", "picture", "disturb", "undo", "keep_ghost"}
+TAB_CALLS = {"watch", "facts", "snapshot", "screenshot", "picture", "disturb", "undo", "keep_ghost"}
 WINDOW_CALLS = {"act", "freeze", "reset"}
 LINE_BYTES = 64 * 1024 * 1024
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NAME = "harness"
 PARTS = ("names", "sight", "locators", "doubts", "facets", "aim", "snapshot", "disturb", "freeze", "frames", "main")
+ARRIVAL_SECONDS = 0.1
+"""After that the script is put into the document by hand, which costs more than to wait."""
 _CALL = "function(name, ...args) { return globalThis.harness[name](...args) }"
 
 
@@ -43,8 +45,21 @@ class World:
     def __init__(self, target: Target, frame_id: str) -> None:
         self._target = target
         self.frame_id = frame_id
-        self.context: int | None = None
+        self._context: int | None = None
+        self._arrived = asyncio.Event()
+
+    @property
+    def context(self) -> int | None:
         """Names the script's world in the present document; None: not known yet."""
+        return self._context
+
+    @context.setter
+    def context(self, context: int | None) -> None:
+        self._context = context
+        if context is None:
+            self._arrived.clear()
+        else:
+            self._arrived.set()
 
     async def call(self, name: str, *args: Any, limit: float = 5.0) -> Any:
         """Call one function of the script and return its JSON value.
@@ -77,7 +92,12 @@ class World:
                 await asyncio.sleep(0.02)
 
     async def ready(self) -> int:
-        """The world's context, made where the document has none yet."""
+        """The world's context; a new document tells of it a moment after it tells of itself, else it is made."""
+        try:
+            async with asyncio.timeout(ARRIVAL_SECONDS):
+                await self._arrived.wait()
+        except TimeoutError:
+            return await self._make()
         return self.context or await self._make()
 
     async def handle(self, backend_node_id: int) -> Handle:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urljoin, urlsplit
@@ -30,6 +31,7 @@ PageFactory = Callable[[], Awaitable["Page"]]
 OPEN_BYTES = 8_000
 WAIT_SECONDS = 3.0
 START_SECONDS = 5.0
+CHANGED = "Changed since the last snapshot (+ new, - gone, the rest stands):"
 POLL_SECONDS = 0.1
 
 _TARGETLESS = {"press", "type", "back", "forward", "reload", "answer_dialog", "viewport"}
@@ -98,6 +100,8 @@ class ActArguments(Arguments):
 class SnapshotArguments(Arguments):
     """Of browser_snapshot."""
 
+    whole: bool = Field(False, description="True: all of it, not only what changed since the last snapshot.")
+
 
 class ScreenshotArguments(Arguments):
     """Of browser_screenshot."""
@@ -114,6 +118,7 @@ class Surfing:
         self._page: Page | None = None
         self._reset_for = ""
         self._told = (0, 0, 0)
+        self._shown: list[str] = []
         self._shots = 0
 
     async def open(self, arguments: OpenArguments) -> str:
@@ -154,11 +159,12 @@ class Surfing:
             )
             return await self._tell(f"Done: {arguments.act}. Now at")
 
-    async def snapshot(self, _: SnapshotArguments) -> str:
-        """Tell what the page shows."""
+    async def snapshot(self, arguments: SnapshotArguments) -> str:
+        """Tell what the page shows, or what changed in it since that was told last."""
         with self._faults():
-            self._opened()
-            return await self._tell("At", with_snapshot=True, max_bytes=20_000)
+            before = [] if arguments.whole else self._shown
+            told = await self._tell("At", with_snapshot=True, max_bytes=20_000)
+            return _shorter(told, before, self._shown)
 
     async def screenshot(self, _: ScreenshotArguments) -> str:
         """Keep a picture for a person, and tell what it shows."""
@@ -194,7 +200,8 @@ class Surfing:
         )
         lines = [f"{said} {path} (title {facts.title!r})", *self._news(facts)]
         if with_snapshot:
-            lines.append(await self._opened().snapshot(max_bytes))
+            self._shown = (await self._opened().snapshot(max_bytes)).splitlines()
+            lines += self._shown
         return "\n".join(lines)
 
     def _news(self, facts: PageFacts) -> list[str]:
@@ -205,6 +212,17 @@ class Surfing:
         news += [f"failed request: {line}" for line in facts.failed_requests[failed:]]
         base = self._reset_for.rstrip("/")
         return [line.replace(base, "") if base else line for line in news]
+
+
+def _shorter(told: str, before: Sequence[str], now: Sequence[str]) -> str:
+    """What was told, with the snapshot at its end as differences where they are shorter."""
+    if not before:
+        return told
+    changes = [line for line in unified_diff(before, now, lineterm="", n=1)][2:]
+    said = [CHANGED, *changes] if changes else ["Nothing changed since the last snapshot."]
+    head = told.splitlines()[: -len(now)] if now else told.splitlines()
+    shorter = "\n".join([*head, *said])
+    return shorter if len(shorter) < len(told) else told
 
 
 def browser_tools(
@@ -237,7 +255,8 @@ def browser_tools(
         ),
         Tool(
             "browser_snapshot",
-            "What the open page shows now: an indented tree of roles, names, values, states and refs.",
+            "What the open page shows now: an indented tree of roles, names, values, states and refs; or, where "
+            "that is shorter, what changed in it since the last snapshot.",
             SnapshotArguments,
             surfing.snapshot,
         ),

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from harness.browser.browser import Page
     from harness.browser.values import Asked, Observation
 
+_Found = Mapping[tuple[int, str], "Observation"]
+"""By index of the expectation, and "target" or "to"."""
+
 
 @dataclass(frozen=True)
 class Sought:
@@ -78,24 +81,44 @@ class Seen:
     likeness: Likeness | None = None
 
 
-async def look(page: Page, group: Sequence[Sought], sketches: Sketches, feature_id: str) -> dict[int, Seen]:
-    """Look at the page once for all of a group.
+@dataclass(frozen=True)
+class Glance:
+    """One state of the page."""
 
-    Returns: index of the expectation -> what was seen; those that cannot be judged are left out.
+    at_seconds: float
+    """Since one began to look."""
+    seen: Mapping[int, Seen]
+    """By index of the expectation; those that cannot be judged are left out."""
+
+
+async def look(page: Page, group: Sequence[Sought], sketches: Sketches, feature_id: str) -> Mapping[int, Seen]:
+    """Look at the page once for all of a group."""
+    glances, _ = await watch(page, group, sketches, feature_id, 0)
+    return glances[-1].seen
+
+
+async def watch(
+    page: Page, group: Sequence[Sought], sketches: Sketches, feature_id: str, seconds: float
+) -> tuple[list[Glance], float]:
+    """Look at the page for some time; a picture is compared once, at the end.
+
+    Returns: each state that differed from the one before, the last one last, and how many seconds it were.
     """
     asked = [sought for sought in group if sought.bound]
-    found = await _observe(page, asked)
-    seen = {}
+    found, watched = await _watch(page, asked, seconds)
+    last, alike = found[-1][1], {}
     for sought in asked:
-        target, to = found.get((sought.index, "target")), found.get((sought.index, "to"))
-        alike = None
-        if sought.expectation.expect == "looks_like" and len(visible_of(target)) == 1:
-            alike = await sketches.compare(page, sought, feature_id)
-        seen[sought.index] = Seen(target, to, alike)
-    return seen
+        if sought.expectation.expect == "looks_like" and len(visible_of(last.get((sought.index, "target")))) == 1:
+            alike[sought.index] = await sketches.compare(page, sought, feature_id)
+    return [Glance(at, {s.index: _seen(s.index, each, alike) for s in asked}) for at, each in found], watched
 
 
-async def _observe(page: Page, group: Sequence[Sought]) -> dict[tuple[int, str], Observation]:
+def _seen(index: int, found: _Found, alike: Mapping[int, Likeness]) -> Seen:
+    target = found.get((index, "target"))
+    return Seen(target, found.get((index, "to")), alike.get(index) if len(visible_of(target)) == 1 else None)
+
+
+async def _watch(page: Page, group: Sequence[Sought], seconds: float) -> tuple[list[tuple[float, _Found]], float]:
     places: list[tuple[int, str]] = []
     locators: list[Locator] = []
     asked: dict[int, Asked] = {}
@@ -106,12 +129,13 @@ async def _observe(page: Page, group: Sequence[Sought]) -> dict[tuple[int, str],
                     asked[len(locators)] = more
                 places.append((sought.index, kind))
                 locators.append(locator)
-    if not locators:
-        return {}
+    if not locators and not (group and seconds):
+        return [(0.0, {})], 0.0
     attributes = [s.expectation.name for s in group if s.expectation.expect == "attribute" and s.expectation.name]
     styles = [s.expectation.name for s in group if s.expectation.expect == "style" and s.expectation.name]
-    seen = await page.observe(locators, attributes=attributes, styles=styles, asked=asked)
-    return dict(zip(places, seen, strict=True))
+    watched = await page.watch(locators, seconds, attributes=attributes, styles=styles, asked=asked)
+    found = [(each.at_seconds, dict(zip(places, each.observations, strict=True))) for each in watched.moments]
+    return found, watched.seconds
 
 
 def _asked(sought: Sought) -> Asked | None:

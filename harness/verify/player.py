@@ -30,7 +30,7 @@ from harness.verify.judge import (
     keep,
     visible_of,
 )
-from harness.verify.looking import Seen, Sketches, Sought, look
+from harness.verify.looking import Glance, Seen, Sketches, Sought, watch
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.05
 ABOUT_ACTS = {"dialog", "download", "request"}
+SHOWN = {"visible", "text", "value", "checked", "enabled", "focused", "title", "url", "struck_through", "attribute"}
+"""What the acts that follow need too: a window of `SHORT` is enough where other groups come after it."""
+SHORT = 0.4
 NOT_FOUND = "nothing on the page was found to be it"
 
 Resolve = Callable[[str], Locator | None]
@@ -101,6 +104,18 @@ class Look:
     def bound(self) -> bool:
         """Whether it could be judged at all."""
         return self.locator is not None or self.expectation.target is None
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """The expectations of a group in one state of the page."""
+
+    at_seconds: float
+    looks: list[Look]
+
+    @property
+    def holds(self) -> bool:
+        return all(look.judgement.holds for look in self.looks if look.bound)
 
 
 @dataclass
@@ -266,7 +281,7 @@ class Player:
         self._acting, self._feature_id = False, contract.feature_id
         self._locators.update({i: resolve(e.target) if e.target else None for i, e in group})
         try:
-            looks = await self._wait_for(group, resolve)
+            looks = await self._wait_for(group, resolve, self._window(group, contract))
         except ActFailed as exc:
             seen, seconds = str(exc), time.monotonic() - started
             said = {i: words.expected(e, contract.targets) for i, e in group}
@@ -274,33 +289,49 @@ class Player:
         seconds = time.monotonic() - started
         return [_result(look, contract, seconds) for look in looks]
 
-    async def _wait_for(self, group: Sequence[tuple[int, Expectation]], resolve: Resolve) -> list[Look]:
+    def _window(self, group: Sequence[tuple[int, Expectation]], contract: Contract) -> float:
+        """How long a group must go on holding, in seconds: what must be absent, and the end, are looked at longer."""
+        is_last = group[-1][0] == len(contract.items) - 1
+        is_short = not is_last and all(e.expect in SHOWN for _, e in group)
+        return self._hold * (SHORT if is_short else 1)
+
+    async def _wait_for(self, group: Sequence[tuple[int, Expectation]], resolve: Resolve, window: float) -> list[Look]:
         deadline = time.monotonic() + self._wait
-        held_since: float | None = None
+        held, seconds = 0.0, window
         while True:
-            looks = await self.look(group, resolve)
-            now = time.monotonic()
-            bound = [look for look in looks if look.bound]
-            if not bound:
-                return looks
-            if not all(look.judgement.holds for look in bound):
-                held_since = None
-                if now >= deadline:
-                    return looks
-            elif held_since is None:
-                held_since = now
-            left = POLL_SECONDS if held_since is None else self._hold - (now - held_since)
-            if left <= 0:
-                return looks
-            await asyncio.sleep(min(left, POLL_SECONDS))
+            moments, watched = await self._watch(group, resolve, seconds)
+            if not any(look.bound for look in moments[-1].looks):
+                return moments[-1].looks
+            failing = [n for n, moment in enumerate(moments) if not moment.holds]
+            since = moments[failing[-1] + 1 :] if failing else moments
+            held = (held if not failing else 0.0) + (watched - since[0].at_seconds if since else 0.0)
+            if since and held >= window:
+                return moments[-1].looks
+            if failing and time.monotonic() >= deadline:
+                return moments[failing[-1]].looks
+            seconds = max(window - held, POLL_SECONDS)
 
     async def look(self, group: Sequence[tuple[int, Expectation]], resolve: Resolve) -> list[Look]:
         """Judge expectations of one user by the page as it is now."""
+        moments, _ = await self._watch(group, resolve, 0)
+        return moments[-1].looks
+
+    async def _watch(
+        self, group: Sequence[tuple[int, Expectation]], resolve: Resolve, seconds: float
+    ) -> tuple[list[_Moment], float]:
+        """Judge expectations of one user by each state the page is in during so many seconds; and how many it were."""
         page = await self.site.pages.of(group[0][1].user)
         sought = [Sought.of(i, e, resolve) for i, e in group]
-        seen = await look(page, sought, self.sketches, self._feature_id)
-        facts = await _facts(page, [e for _, e in group])
-        return [self._judge(each, seen.get(each.index, Seen()), facts) for each in sought]
+        before = await _facts(page, [e for _, e in group])
+        glances, watched = await watch(page, sought, self.sketches, self._feature_id, seconds)
+        moments = [_Moment(each.at_seconds, self._judged(sought, each, before)) for each in glances]
+        if before and seconds:
+            after = await _facts(page, [e for _, e in group])
+            moments.append(_Moment(watched, self._judged(sought, glances[-1], after)))
+        return moments, watched
+
+    def _judged(self, sought: Sequence[Sought], glance: Glance, facts: PageFacts | None) -> list[Look]:
+        return [self._judge(each, glance.seen.get(each.index, Seen()), facts) for each in sought]
 
     def _judge(self, sought: Sought, seen: Seen, facts: PageFacts | None) -> Look:
         index, expectation = sought.index, sought.expectation

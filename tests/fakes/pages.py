@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from harness.browser.failed import ActFailed
-from harness.browser.values import Dialog, Element, Observation, PageFacts
+from harness.browser.values import Dialog, Element, Moment, Observation, PageFacts, Watched
 from harness.verify.check import Locator
 
 View = Callable[["FakePage", str], Sequence[str]]
@@ -41,6 +42,14 @@ class FakePage:
             raise ActFailed("page crashed")
         self.looks += 1
         return [self._observation(locator.text or "") for locator in locators]
+
+    async def watch(self, locators: Sequence[Locator], seconds: float, **_: object) -> Watched:
+        """A look at the beginning, in the middle and at the end."""
+        moments = []
+        for part in (0.0, 0.5, 1.0) if seconds else (0.0,):
+            moments.append(Moment(at_seconds=part * seconds, observations=tuple(await self.observe(locators))))
+            await asyncio.sleep(0.5 * seconds if part < 1 else 0)
+        return Watched(moments=tuple(moments), seconds=seconds)
 
     def _observation(self, text: str) -> Observation:
         elements = tuple(Element(visible=True, text=each, role="text") for each in self.view(self, text))

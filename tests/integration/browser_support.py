@@ -35,14 +35,19 @@ class Site:
     def __init__(self, port: int = 0) -> None:
         self.pages: dict[str, str | int] = {}
         self.asked: list[str] = []
+        self.closing = threading.Event()
         site = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 site.asked.append(self.path)
+                if self.path == "/never":
+                    site.closing.wait(60)  # an answer that never comes
                 page = site.pages.get(self.path.split("?")[0], 404)
                 self.send_response(page if isinstance(page, int) else 200)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header(
+                    "Content-Type", "text/javascript" if self.path.endswith(".js") else "text/html; charset=utf-8"
+                )
                 self.end_headers()
                 self.wfile.write(page.encode() if isinstance(page, str) else b"")
 
@@ -62,6 +67,7 @@ class Site:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
 

@@ -139,6 +139,6 @@ _SHOW = (
 async def look(page: TabPage, body: str) -> dict[str, Any]:
     """What is told of the element `#x` of a page."""
     await page.target.send("Runtime.evaluate", {"expression": _SHOW % json.dumps(body)})
-    (seen,) = await page.observe([{"css": "#x"}], [], [], [None])
+    (seen,) = await page.frames.observe([{"css": "#x"}], [], [], [None])
     element: dict[str, Any] = seen["elements"][0]
     return element

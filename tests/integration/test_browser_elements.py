@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from browser_support import Shown, browser, shared_page, shown, site
 
@@ -228,3 +230,43 @@ async def test_hiding_by_css_is_noticed_in_the_same_page(shown: Shown):
     assert (await shown.one(L(text="Milk"))).visible
     await page.disturb("hide", X)
     assert not (await shown.one(L(text="Milk"))).visible
+
+
+ROWS = """<h1>People</h1><button>New</button><table><tbody></tbody></table><p>That is all</p><script>
+document.querySelector('tbody').innerHTML = Array.from({length: 2000}, (_, n) =>
+  `<tr><td>${n}<td>Person ${n}<td>City ${n % 50}<td><button>Delete</button>`).join('');</script>"""
+
+
+async def test_a_long_table_is_folded_and_what_is_on_the_screen_is_told(shown: Shown):
+    page = await shown.show(ROWS)
+    text = await page.snapshot(20_000)
+    assert len(text.encode()) < 20_000
+    assert re.search(r"\.\.\. 19\d\d more row", text), text[-400:]
+    assert {'"Person 0"', '"Person 1999"', '"That is all"'} <= set(re.findall(r'"[^"]*"', text))
+    assert "Person 1500" not in text
+    await page.act("hover", L(text="Person 1500"))
+    assert "Person 1500" in await page.snapshot(20_000)
+
+
+async def test_filtered_rows_are_told_wherever_they_stand(shown: Shown):
+    filtered = "for (const row of document.querySelectorAll('tr')) row.hidden = !/ 1234|That/.test(row.textContent)"
+    page = await shown.show(ROWS.replace("</script>", f"{filtered}</script>"))
+    text = await page.snapshot(20_000)
+    assert "Person 1234" in text
+    assert "more row" not in text
+
+
+async def test_what_shows_up_for_a_moment_is_seen_while_a_page_is_watched(shown: Shown):
+    page = await shown.show(
+        "<button>Go</button><input value=old><script>document.querySelector('button').onclick = () => {"
+        "const made = Object.assign(document.createElement('b'), {textContent: 'oops'});"
+        "setTimeout(() => document.body.append(made), 400); setTimeout(() => made.remove(), 550);"
+        "setTimeout(() => document.querySelector('input').value = 'new', 700) }</script>"
+    )
+    await page.act("click", L(role="button"))
+    watched = await page.watch([L(text="oops"), L(css="input")], 1.2)
+    told = [(moment.observations[0].total, moment.observations[1].elements[0].value) for moment in watched.moments]
+    assert told == [(0, "old"), (1, "old"), (0, "old"), (0, "new")]
+    assert watched.seconds >= 1.2
+    still = await page.watch([L(text="oops")], 0.1)
+    assert [moment.observations[0].total for moment in still.moments] == [0]

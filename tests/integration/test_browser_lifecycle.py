@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from apps.old_chromium import old_chromium
 from browser_support import PlainRoom, Shown, Site, browser, reason_of, shared_page, shown, site
+from processes import chromium_of, descendants, gone
 
 from harness.browser.browser import ActFailed, Browser, check_version
 from harness.browser.chromium import Chromium, StartFailed
@@ -23,48 +24,6 @@ from harness.settings import VerifySettings
 from harness.verify.check import Locator as L
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="module")]
-
-
-def _descendants(pid: int) -> set[int]:
-    """Every process below this one, itself included."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, IndexError):
-                continue
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
-
-
-def _running(pids: set[int]) -> set[int]:
-    def runs(pid: int) -> bool:
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
-
-    return {pid for pid in pids if runs(pid)}
-
-
-async def _gone(pids: set[int], seconds: float = 10.0) -> set[int]:
-    """What still runs after at most this long."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while _running(pids):  # noqa: ASYNC110 (the kernel sends no event for processes that are not ours)
-                await asyncio.sleep(0.05)
-    return _running(pids)
-
-
-def _chromium_of(worker: int) -> int:
-    for pid in _descendants(worker):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if any(b"--user-data-dir=" in word for word in command) and not any(b"--type=" in word for word in command):
-            return pid
-    raise AssertionError("no Chromium")
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -208,7 +167,7 @@ async def test_a_crashed_page_says_so_and_reset_makes_it_good(own, site: Site):
     page = await started.new_page()
     await page.reset(site.url)
     await page.act("navigate", value="/")
-    for pid in _descendants(room.processes[0].pid):
+    for pid in descendants(room.processes[0].pid):
         if b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
     assert "page crashed" in await reason_of(page, "click", L(text="never"), wait_seconds=10)
@@ -221,12 +180,12 @@ async def test_a_killed_browser_fails_its_calls_and_the_next_page_starts_another
     started, room = own
     site.pages = {"/": "<p>here</p>"}
     page = await started.new_page()
-    all_of_it = _descendants(room.processes[0].pid)
+    all_of_it = descendants(room.processes[0].pid)
     waiting = asyncio.create_task(page.act("click", L(text="never"), wait_seconds=20))
-    os.kill(_chromium_of(room.processes[0].pid), signal.SIGKILL)
+    os.kill(chromium_of(room.processes[0].pid), signal.SIGKILL)
     with pytest.raises((BrowserError, ActFailed)):
         await asyncio.wait_for(waiting, 10)
-    assert await _gone(all_of_it) == set()
+    assert await gone(all_of_it) == set()
     with pytest.raises(BrowserError):
         await page.facts()
     again = await started.new_page()
@@ -238,13 +197,13 @@ async def test_a_killed_browser_fails_its_calls_and_the_next_page_starts_another
 async def test_a_killed_worker_takes_everything_with_it(own):
     started, room = own
     page = await started.new_page()
-    all_of_it = _descendants(room.processes[0].pid)
+    all_of_it = descendants(room.processes[0].pid)
     waiting = asyncio.create_task(page.act("click", L(text="never"), wait_seconds=20))
     await asyncio.sleep(0)
     room.processes[0].kill()
     with pytest.raises(BrowserError):
         await asyncio.wait_for(waiting, 10)
-    assert await _gone(all_of_it) == set()
+    assert await gone(all_of_it) == set()
     assert await started.new_page()
 
 
@@ -260,11 +219,11 @@ async def test_closing_leaves_no_process_and_no_file(short_dir: Path, monkeypatc
     room = PlainRoom()
     started = await Browser.start(room, VerifySettings())
     await started.new_page()
-    all_of_it = _descendants(room.processes[0].pid)
+    all_of_it = descendants(room.processes[0].pid)
     assert len(all_of_it) > 2
     assert list(short_dir.iterdir())
     await started.close()
-    assert await _gone(all_of_it) == set()
+    assert await gone(all_of_it) == set()
     assert list(short_dir.iterdir()) == []
 
 

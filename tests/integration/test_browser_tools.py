@@ -59,6 +59,26 @@ async def test_the_coder_uses_its_application(tools, tmp_path: Path):
     assert (tmp_path / "outputs" / "screenshot-1.png").read_bytes().startswith(b"\x89PNG")
 
 
+async def test_a_later_snapshot_tells_what_changed_when_that_is_shorter(tools):
+    by_name = tools[0]()
+    opened = await use(by_name, "browser_open")
+    assert "Nothing changed since the last snapshot." in await use(by_name, "browser_snapshot")
+    ref = next(line for line in opened.splitlines() if "textbox" in line).rpartition("[")[2].strip("]")
+    for text in ("milk", "bread", "tea", "salt"):
+        await use(by_name, "browser_act", act="fill", ref=ref, value=f"{text}{' and more' * 8}")
+        await use(by_name, "browser_act", act="click", role="button", name="Add")
+    await use(by_name, "browser_snapshot", whole=True)
+    await use(by_name, "browser_act", act="fill", ref=ref, value="rice")
+    await use(by_name, "browser_act", act="click", role="button", name="Add")
+    changed = await use(by_name, "browser_snapshot")
+    whole = await use(by_name, "browser_snapshot", whole=True)
+    assert "Changed since" in changed
+    assert "rice" in changed
+    assert "milk" not in changed
+    assert "milk" in whole
+    assert len(changed) < len(whole)
+
+
 async def test_what_the_page_complains_about_is_told_once(tools):
     by_name = tools[0]()
     await use(by_name, "browser_open")

@@ -54,8 +54,8 @@ const byLocator = (loc) => withEverythingHittable(() => {
   return { state: "ambiguous", reason: `${seen.length} elements match ${inWords(loc)}: ${listed(seen, search)}` };
 });
 
-const RETARGET = { fill: `${EDITABLE}, select`, check: CHECKABLE, select: "select", upload: "input[type=file]" };
-const NOUNS = { fill: "a field", check: "a checkbox or radio button", select: "a <select>" };
+const RETARGET = { fill: `${EDITABLE}, select`, type: `${EDITABLE}, select`, check: CHECKABLE, select: "select", upload: "input[type=file]" };
+const NOUNS = { fill: "a field", type: "a field", check: "a checkbox or radio button", select: "a <select>" };
 
 const retarget = (el, purpose) => {
   const selector = RETARGET[purpose];
@@ -105,7 +105,7 @@ const whyNotUsable = (el, purpose) => {
   const why = whyNot(el);
   if (why && !why.startsWith("covered")) return `${outerTag(el)} is not visible: ${why}`;
   if (purpose !== "hover" && !isEnabled(el)) return `${outerTag(el)} is disabled`;
-  return purpose === "fill" && el.readOnly ? `${outerTag(el)} is read only` : null;
+  return (purpose === "fill" || purpose === "type") && el.readOnly ? `${outerTag(el)} is read only` : null;
 };
 
 // Found, unique, visible, enabled, standing still, not covered: in this order, so that the reason is the first that fails.
@@ -135,6 +135,17 @@ const aim = async (target, purpose) => {
   return { ...facts, ...pointAt(point) };
 };
 
+// What is aimed at, made ready for the keyboard where the purpose needs it.
+const readied = (purpose, value) => {
+  if (purpose === "press" || purpose === "type") focusEnd();
+  return purpose === "fill" && aimed.localName !== "select" ? prepareFill(value) : {};
+};
+
+const aimReadily = async (target, purpose, value) => {
+  const answer = await aim(target, purpose);
+  return answer.reason ? answer : { ...answer, ...readied(purpose, value) };
+};
+
 const SET_DIRECTLY = ["date", "time", "datetime-local", "month", "week", "color", "range"];
 
 const tell = (el, ...types) => types.forEach((type) => el.dispatchEvent(new Event(type, { bubbles: true, composed: true })));
@@ -150,7 +161,8 @@ const prepareFill = (value) => {
   if (SET_DIRECTLY.includes(aimed.type)) {
     setNative(aimed, value);
     tell(aimed, "input", "change");
-    return aimed.value === value ? { done: true } : { reason: `${outerTag(aimed)} does not take ${quoted(value)}` };
+    return aimed.value === value ? { done: true } :
+      { state: "wrong", reason: `${outerTag(aimed)} does not take ${quoted(value)}` };
   }
   if (typeof aimed.select === "function") aimed.select();
   else getSelection().selectAllChildren(aimed);
@@ -183,18 +195,47 @@ const checkedNow = () => checkedOf(aimed);
 const isAimedThere = () => aimed.isConnected;
 const theAimed = () => aimed;
 
-// Resolves when the document is loaded and nothing in it has changed for `calm` milliseconds, at the latest after `limit`.
-const settle = (calm, limit) => new Promise((done) => {
+// When anything in the document last changed.
+let stirred = performance.now();
+new MutationObserver(() => (stirred = performance.now()))
+  .observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+
+// Resolves when the document is loaded, and neither has anything in it changed for `calm` milliseconds nor was the last
+// act nearer, which is `ago` milliseconds past; at the latest after `limit`.
+const settle = (calm, ago, limit) => new Promise((done) => {
   const started = performance.now();
-  let last = started;
-  const observer = new MutationObserver(() => (last = performance.now()));
-  observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
-  const look = () => {
-    const now = performance.now();
-    const isCalm = document.readyState === "complete" && now - last >= calm;
-    if (!isCalm && now - started < limit) return setTimeout(look, Math.max(5, calm / 3));
-    observer.disconnect();
-    return done(isCalm);
+  const look = (now = performance.now()) => {
+    const left = calm - (now - Math.max(stirred, started - ago));
+    const isCalm = document.readyState === "complete" && left <= 0;
+    if (!isCalm && now - started < limit) return setTimeout(look, Math.min(Math.max(left, 5), calm / 3));
+    return done({ calm: isCalm, at_once: now === started });
   };
-  setTimeout(look, calm);
+  look(started);
 });
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const LOOK_MS = 8;
+const PARTS = 3;
+
+// What the locators match now and in each other state of the page during the next milliseconds, the last one last.
+// Looked at after every change of the document, and a few times anyway: a value or a style changes without one.
+const watch = async (seconds, locators, attributes, styles, asked) => {
+  const started = performance.now(), during = seconds * 1000;
+  const moments = [];
+  let last = "", looked = 0;
+  const look = () => {
+    const at = performance.now();
+    const seen = observe(locators, attributes, styles, asked);
+    looked = performance.now();
+    const said = JSON.stringify(seen);
+    if (said !== last) moments.push({ at_seconds: (at - started) / 1000, observations: seen });
+    last = said;
+  };
+  look();
+  for (let now = performance.now(); now - started < during; now = performance.now()) {
+    await pause(Math.min(LOOK_MS, during - (now - started)));
+    if (stirred > looked || performance.now() - looked > during / PARTS) look();
+  }
+  if (during) look();
+  return { moments, seconds: (performance.now() - started) / 1000 };
+};

@@ -11,7 +11,7 @@ const wipe = () => {
 
 // What the worker may call.
 globalThis.harness = {
-  observe, aim, prepareFill, focusEnd, choose, checkedNow, isAimedThere, theAimed, settle, snapshot, disturb, undo, keepGhost,
+  observe, watch, aim, aimReadily, readied, choose, checkedNow, isAimedThere, theAimed, settle, snapshot, disturb, undo, keepGhost,
   freeze, readStorage, putStorage, nameOf, roleOf, asked, veil, unveil, keepAnswers, unnamedControls,
   stageOf, covers, hits, locate, staged, refOf,
   page: () => ({ url: location.href, title: document.title,

@@ -18,6 +18,12 @@ const optionsOf = (el) => {
   return labels.slice(0, OPTIONS_SHOWN).join(", ") + more;
 };
 
+const isCovered = (el) => {
+  const part = unclipped(el, boxOf(el), false);
+  const seen = part && overlap(part, viewport());
+  return Boolean(seen) && pointsOf(seen).every((point) => coverAt(el, point, false).cover);
+};
+
 const statesOf = (el, role) => {
   const states = [];
   if (role === "heading") states.push(`level=${el.getAttribute("aria-level") || el.localName.slice(1)}`);
@@ -41,7 +47,7 @@ const statesOf = (el, role) => {
     if (value !== null) states.push(`value=${quoted(value)}`);
     if (el.localName === "select") states.push(`options=${optionsOf(el)}`);
   }
-  if (el.matches(INTERACTIVE) && isInViewport(el) && /^covered/.test(whyNotOwn(el))) states.push("covered");
+  if (el.matches(INTERACTIVE) && isInViewport(el) && isCovered(el)) states.push("covered");
   return states;
 };
 
@@ -56,15 +62,37 @@ const isShown = (el) => {
   return box.width > 1 && box.height > 1 || [...el.children].some(isShown);
 };
 
+const MANY_ALIKE = 200, FIRST_ALIKE = 50;
+
+const shownRole = (role) => SHOWN_ROLE[role] || (role === "none" ? "generic" : role);
+
+const isOnScreen = (el) => Boolean(overlap(boxOf(el), viewport()));
+
+// Of very many siblings of one kind only the first, the last and those on the screen are looked into, the others are
+// counted: a table of thousands of rows is told as fast as one of fifty. Element -> whether it is on the screen.
+const passedOver = (el) => {
+  const far = new Map();
+  if (el.childElementCount <= MANY_ALIKE) return far;
+  const kinds = Map.groupBy([...el.children].filter((child) => child.checkVisibility()), (child) => child.localName);
+  for (const alike of kinds.values()) {
+    if (alike.length > MANY_ALIKE) for (const child of alike.slice(FIRST_ALIKE - 1, -1)) far.set(child, isOnScreen(child));
+  }
+  return far;
+};
+
 const nodeOf = (el, texts) => {
   const role = roleOf(el);
-  const node = { el, role: SHOWN_ROLE[role] || (role === "none" ? "generic" : role), kids: [], name: "" };
+  const node = { el, role: shownRole(role), kids: [], name: "" };
   const isText = getComputedStyle(el).visibility === "visible";
   if (role !== "generic" && role !== "none") node.name = nameOf(el);
   if (!isLeaf(el)) {
+    const far = passedOver(el);
     for (const child of childNodesOf(el)) {
-      if (child.nodeType === Node.TEXT_NODE && isText && child.data.trim()) addText(node.kids, child.data);
-      else if (child.nodeType === Node.ELEMENT_NODE && isShown(child)) addKid(node.kids, nodeOf(child, texts));
+      if (far.get(child) === false) node.kids.push({ role: shownRole(roleOf(child)), isPassedOver: true });
+      else if (child.nodeType === Node.TEXT_NODE && isText && child.data.trim()) addText(node.kids, child.data);
+      else if (child.nodeType === Node.ELEMENT_NODE && isShown(child)) {
+        addKid(node.kids, Object.assign(nodeOf(child, texts), { isNear: far.get(child) === true }));
+      }
     }
   }
   const isOnlyText = node.kids.every((kid) => kid.text !== undefined);
@@ -103,21 +131,27 @@ const lineOf = (node) => {
 const quotedLong = (text) => JSON.stringify(text.length > 300 ? `${text.slice(0, 297)}...` : text);
 
 const print = (nodes, depth, limit, lines) => {
-  const counts = new Map();
-  for (const node of nodes) counts.set(node.role, (counts.get(node.role) || 0) + 1);
-  const seen = new Map();
+  const indent = "  ".repeat(depth);
+  const totals = new Map(), seen = new Map(), over = new Map();
+  for (const { role } of nodes) totals.set(role, (totals.get(role) || 0) + 1);
+  const tellOver = () => {
+    for (const [role, count] of over) lines.push(`${indent}- ... ${count} more ${role || "text"}`);
+    over.clear();
+  };
   for (const node of nodes) {
-    const total = counts.get(node.role);
     const index = (seen.get(node.role) || 0) + 1;
     seen.set(node.role, index);
-    if (total > limit && index > limit - 1 && index < total) {
-      if (index === limit) lines.push(`${"  ".repeat(depth)}- ... ${total - limit} more ${node.role || "text"}`);
+    const isInside = totals.get(node.role) > limit && index > limit - 1 && index < totals.get(node.role);
+    if (node.isPassedOver || (isInside && !node.isNear)) {
+      over.set(node.role, (over.get(node.role) || 0) + 1);
       continue;
     }
+    tellOver();
     node.line ??= lineOf(node);
-    lines.push("  ".repeat(depth) + node.line);
+    lines.push(indent + node.line);
     print(node.kids || [], depth + 1, limit, lines);
   }
+  tellOver();
 };
 
 const bytesOf = (text) => new TextEncoder().encode(text).length;
