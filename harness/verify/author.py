@@ -119,7 +119,7 @@ def _lean_items(data: Any) -> Any:
 
 
 def _lean(item: dict[str, Any]) -> dict[str, Any]:
-    other = {"to"} if "expect" in item else {"match", "source", "number", "values"}
+    other = {"to", "given"} if "expect" in item else {"match", "source", "number", "values"}
     return {key: value for key, value in item.items() if value is not None and key not in other}
 
 
