@@ -1,7 +1,8 @@
 """The verdict on a feature: what code concludes from contract, tree and baseline. No model decides anything here.
 
     application starts -> names are bound -> passes twice -> every expectation can fail (red, perturbed)
-    -> checks of earlier features still pass -> the project's own gate passes
+    -> passes with other texts, for another visitor -> checks of earlier features still pass
+    -> the project's own gate passes
 
 The first of these that does not hold is the reason, in words the coder can act on.
 """

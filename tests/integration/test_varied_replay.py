@@ -65,6 +65,22 @@ async def test_an_honest_application_works_with_any_text(site: Site) -> None:
     assert {name: result.reason for name, result in failed.items() if result} == {}
 
 
+async def test_a_text_found_by_its_place_is_read_there(site: Site) -> None:
+    """A binder that takes any item for the one that is named is no way round."""
+    edit(site, "text.textContent = todo.text", 'text.textContent = "Buy milk"')
+    items = [
+        {"step": 1, "act": "navigate", "value": "/"},
+        {"step": 1, "act": "fill", "target": "field", "value": "Buy milk"},
+        {"step": 1, "act": "press", "target": "field", "value": "Enter"},
+        {"step": 1, "expect": "visible", "target": 'item "Buy milk"'},
+    ]
+    name = 'item "Buy milk"'
+    contract = Contract(feature_id="F", targets={"field": "field", name: name}, items=tuple(items))
+    result = await varied(site, Check(contract=contract, bindings={name: Locator(css="#list li")}))
+    assert result
+    assert "not for another person" in result.reason
+
+
 async def test_an_application_that_knows_the_texts_is_told_so_in_words(site: Site) -> None:
     edit(site, ADDED, KNOWN)
     result = await varied(site, todo_app.CHECKS["keep"])
@@ -74,7 +90,7 @@ async def test_an_application_that_knows_the_texts_is_told_so_in_words(site: Sit
 
 
 async def test_a_page_made_for_the_visitor_who_checks_is_found_out(site: Site) -> None:
-    only = " && ".join(FOR_THE_USUAL)
+    only = " || ".join(f"({each})" for each in FOR_THE_USUAL)
     edit(site, "</body>", f"<script>if ({only}) document.body.append('Weather: fine');</script></body>", "index.html")
     items = [{"step": 1, "act": "navigate", "value": "/"}, {"step": 1, "expect": "visible", "target": "weather"}]
     contract = Contract(feature_id="F", targets={"weather": "the weather"}, items=tuple(items))
