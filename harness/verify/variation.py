@@ -47,7 +47,7 @@ DRAWS = 50
 
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]+(?:['\u2019-][A-Za-z]+)*")
 _PLAIN = re.compile(r"[\s.,!?;:'\u2019\"()A-Za-z0-9À-ɏ&-]+")
-_TEXTS = ("name", "label", "text", "pattern", "placeholder", "test_id", "css")
+_TEXTS = ("name", "label", "text", "pattern", "placeholder", "alt", "title", "test_id", "css")
 """Fields of a locator that hold texts of the page."""
 _BETWEEN = r"(?:\s|[-_+.]|%20|\\s[+*]?)+"
 """What may stand between the words of a text where it is shown: in an address, in a pattern."""
