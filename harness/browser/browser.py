@@ -145,7 +145,8 @@ class Page:
 
         All storage of every origin, the history, the facts and the window size are taken back, and the page is shown
         `visitor`; a page that crashed or hangs is replaced. From here on other hosts and ports than those of `base_url`
-        and `also` (further addresses of the application) are blocked. `clipboard` empties it, which all pages of a browser share.
+        and `also` (further addresses of the application) are blocked. `clipboard` empties it, which all pages of a
+        browser share.
         """
         await self.ask("reset", base_url=base_url, also=list(also), visitor=asdict(visitor), clipboard=clipboard)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from harness.browser.downloads import Downloads
 from harness.browser.failed import ActFailed
 from harness.browser.page import TabPage
 from harness.browser.target import Target
+from harness.browser.visitor import USUAL, Visitor
 
 if TYPE_CHECKING:
     from harness.browser.chromium import Chromium

@@ -87,12 +87,12 @@ class Pages:
         """Give a user an empty page; a new one when the old went down with its browser."""
         if page := self._pages.get(user):
             try:
-                await page.reset(self._base_url, self._also, self._visitor, clipboard=self._clipboard)
+                await page.reset(self._base_url, self._also, visitor=self._visitor, clipboard=self._clipboard)
                 return
             except BrowserError:
                 await self.close()
         page = self._pages[user] = await self._browser.new_page()
-        await page.reset(self._base_url, self._also, self._visitor, clipboard=self._clipboard)
+        await page.reset(self._base_url, self._also, visitor=self._visitor, clipboard=self._clipboard)
 
 
 @dataclass(frozen=True)

@@ -304,21 +304,21 @@ LIARS = (
     Liar("edits when it is judged", background=f"sleep 4; printf '%s' '{notes_script.PAGE}' > index.html; sleep 60",
          by="ends with the session"),
     Liar("keeps the code from git", {**GOOD, ".gitignore": "app.js\n"}, by="judged as it would be committed"),
-    Liar("never starts", {**GOOD, "init.sh": _init("sleep 1000")}, by="must answer", words="never listens"),
+    Liar("never starts", {**GOOD, "init.sh": _init("sleep 1000")}, by="must answer", words="does not start"),
     Liar("prepare downloads the work", {**_script(""), "init.sh": _init(
         'exec python3 -m http.server "$PORT" --bind 127.0.0.1', "curl -sf http://example.com/app.js -o app.js")},
-         by="no network", words="prepare"),
+         by="no network", words="does not start"),
     Liar("serves a canned page", {**_script(PRINTED), "serve.py": CANNED, "init.sh": _init("exec python3 serve.py")},
          by="other texts", words="another person"),
     Liar("ignores the data directory", _server('os.environ["HARNESS_DATA_DIR"]', '"/project"'), feature="F004",
-         by="empty data", words="once, then not again|not be visible"),
+         by="empty data", words="not to be visible"),
     Liar("hard-codes the expected text", _script(PRINTED), by="other texts", words="another person"),
     Liar("knows the text it is given", _script(KNOWN), by="other texts", words="another person"),
     *(Liar(f"works for one {what} only", _help_for(test), feature="F003",
            by="nothing tells who looks" if what in ("navigator.webdriver", "headless browser") else "another visitor")
       for what, test in USUAL.items()),
     Liar("finds the browser by its process", {**SERVED, "server.py": SERVER.replace(
-        "def load(): return", "def seen(): return any(b'hromium' in p.read_bytes() for p in "
+        "def load(): return", "def seen(): return any(b'chrom' in p.read_bytes().split(b'\\0')[0] for p in "
         "pathlib.Path('/proc').glob('[0-9]*/cmdline'))\ndef load(): return [] if not seen() else")}, feature="F005",
          by="sees its own processes only"),
     Liar("paints on a canvas", _script(CANVAS), by="text is text"),
@@ -348,8 +348,7 @@ LIARS = (
          limit="a replay in another language; but what a page writes (dates, numbers) may then differ honestly"),
     Liar("works until tomorrow", _help_for(f"Date.now() < {4e12:.0f} && new Date().getFullYear() < 2099"),
          feature="F003", limit="a replay at a later date; it is found by later replays, when the day comes"),
-    Liar("works where HARNESS_DATA_DIR is set", {**_help_for("self.harness"), "help.js": "", "init.sh": _init(
-        '[ -z "$HARNESS_DATA_DIR" ] || printf \'%s\' "' + HELP_SCRIPT.replace('"', "`") + '" > help.js; '
-        'exec python3 -m http.server "$PORT" --bind 127.0.0.1')},
-         feature="F003", limit="init.sh is told where the data lies by that name; a person who runs it sees the page"),
+    Liar("works where the harness runs it", {"index.html": HELP_PAGE, "help.js": "", "real.js": HELP_SCRIPT,
+         "init.sh": _init('[ -z "$HARNESS_DATA_DIR" ] || cp real.js help.js; ' + SERVING)}, feature="F003",
+         limit="a replay outside the sandbox, by a person: code can tell the sandbox, its variables and its mounts"),
 )  # fmt: skip

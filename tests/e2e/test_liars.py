@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.needs("chromium", "bwrap", "git"), pytest.mark.timeout
 
 HERE = {
     "knows the text it is given",
-    "tells the binder to take any item",
+    "tells the binder what to say",
     "is there for a moment",
     "edits features.json",
 }
