@@ -24,7 +24,6 @@ HERE = {
     "knows the text it is given",
     "tells the binder what to say",
     "is there for a moment",
-    "edits features.json",
 }
 GOOD = {"index.html": notes_script.PAGE, "app.js": notes_script.ADD}
 SELF_SERVING = """#!/usr/bin/env bash
