@@ -85,8 +85,10 @@ class Variation:
         change: dict[str, Any] = {}
         if item.value and not _names_something(item):
             change["value"] = self.of(item.value)
-        if isinstance(item, Expectation) and item.values:
+        if isinstance(item, Expectation):
             change["values"] = tuple(map(self.of, item.values))
+            if item.name and item.expect in ("download", "request"):
+                change["name"] = self.of(item.name)
         return item.model_copy(update=change)
 
     def locator(self, locator: Locator) -> Locator:
@@ -291,7 +293,7 @@ def _is_plain(text: str) -> bool:
 def _names_something(item: Item) -> bool:
     """Whether `value` is no text of a page: a key, a size, a remembered name."""
     if isinstance(item, Act):
-        return item.act in ("press", "viewport", "remember")
+        return item.act in ("press", "viewport", "remember", "flow", "offline", "clock")
     return item.expect in ("unchanged", "changed", "style")
 
 
