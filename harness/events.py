@@ -125,7 +125,7 @@ class CheckReplayed(_Event):
 
     kind: Literal["replay"] = "replay"
     feature_id: str
-    purpose: Literal["prove", "red", "perturb", "regress", "verify"]
+    purpose: Literal["prove", "red", "perturb", "regress", "verify", "vary"]
     passed: bool
     reason: str = ""
     """On failure: the step, what was expected and what was seen."""

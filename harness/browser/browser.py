@@ -12,11 +12,13 @@ import base64
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.browser.display import Display, find_display
 from harness.browser.failed import ActFailed
 from harness.browser.values import Asked, Disturbance, Frozen, Observation, PageFacts, Watched
+from harness.browser.visitor import USUAL, Visitor
 from harness.browser.wire import Room, Wire
 from harness.errors import BrowserError, SetupError
 
@@ -143,14 +145,17 @@ class Page:
         """One request to the worker about this page."""
         return await self._wire.ask(self._page_id, call, args, wait + CALL_SECONDS)
 
-    async def reset(self, base_url: str, also: Sequence[str] = (), *, clipboard: bool = False) -> None:
+    async def reset(
+        self, base_url: str, also: Sequence[str] = (), visitor: Visitor = USUAL, *, clipboard: bool = False
+    ) -> None:
         """Make it like a new page for the application at `base_url`.
 
-        All storage of every origin, the history, the facts and the window size are taken back; a page that crashed
-        or hangs is replaced. From here on other hosts and ports than those of `base_url` and `also` (further addresses
-        of the application) are blocked. `clipboard` empties it, which all pages of a browser share.
+        All storage of every origin, the history, the facts and the window size are taken back, and the page is shown
+        `visitor`; a page that crashed or hangs is replaced. From here on other hosts and ports than those of `base_url`
+        and `also` (further addresses of the application) are blocked. `clipboard` empties it, which all pages of a
+        browser share.
         """
-        await self.ask("reset", base_url=base_url, also=list(also), clipboard=clipboard)
+        await self.ask("reset", base_url=base_url, also=list(also), visitor=asdict(visitor), clipboard=clipboard)
 
     async def act(
         self,

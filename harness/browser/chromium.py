@@ -33,6 +33,8 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 FLAGS = (
     "--remote-debugging-port=0", "--no-first-run", "--no-default-browser-check",
     "--enable-automation", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    # navigator.webdriver is false: a page that can tell who drives it can show it something else
+    "--disable-blink-features=AutomationControlled",
     "--disable-quic", "--disable-gpu", "--disable-breakpad", "--disable-dev-shm-usage",
     "--disable-background-timer-throttling", "--disable-renderer-backgrounding",
     "--disable-backgrounding-occluded-windows", "--disable-ipc-flooding-protection", "--disable-popup-blocking",

@@ -11,6 +11,7 @@ from harness.browser import clock, pixels
 from harness.browser.failed import ActFailed
 from harness.browser.frames import Frames
 from harness.browser.target import Target
+from harness.browser.visitor import USUAL, Visitor, agent_of
 from harness.browser.watch import BLANK_PATH, LOOPBACK, Record, Watch
 from harness.browser.world import NAME, WorldGone
 
@@ -26,12 +27,12 @@ CALM_MS = 40
 class TabPage:
     """A tab that can be taken back to the state of a new one."""
 
-    def __init__(self, chromium: Chromium, width: int, height: int, record: Record | None = None) -> None:
+    def __init__(self, chromium: Chromium, visitor: Visitor = USUAL, record: Record | None = None) -> None:
         self._chromium = chromium
         self.record = record or Record()
         """Shared by all tabs of a user."""
         self.is_taken = False
-        self.size = (width, height)
+        self.visitor = visitor
         self.base_url = ""
         self._ghosts: dict[str, Any] = {}
         self._undo: list[Callable[[], None] | None] = []
@@ -45,7 +46,7 @@ class TabPage:
     async def open(self, host: str = "") -> None:
         """Open the tab in a context that reaches loopback and `host`."""
         self._host = host
-        await self.take(await Target.open(self._chromium, *self.size, host))
+        await self.take(await Target.open(self._chromium, self.visitor.width, self.visitor.height, host))
 
     async def take(self, target: Target, *, offline: bool = False, clock_ms: float = 0.0) -> None:
         """Make a tab that has not run yet this one, and let it run."""
@@ -67,12 +68,20 @@ class TabPage:
             send("Animation.setPlaybackRate", {"playbackRate": 1000}),
             send("Emulation.setFocusEmulationEnabled", {"enabled": True}),
             send("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}),
-            self.set_viewport(*self.size),
+            self._appear(),
             *([self.set_offline(True)] if offline else []),
             *([self.move_clock(0, clock_ms)] if clock_ms else []),
             send("Runtime.runIfWaitingForDebugger"),
         )
         self.is_taken = True
+
+    async def _appear(self) -> None:
+        """Show the page the visitor: documents loaded from now on see them."""
+        await asyncio.gather(
+            self.set_viewport(self.visitor.width, self.visitor.height),
+            self.target.send("Emulation.setUserAgentOverride", agent_of(self.visitor, self._chromium.version)),
+            self.target.send("Emulation.setTimezoneOverride", {"timezoneId": self.visitor.time_zone}),
+        )
 
     async def set_viewport(self, width: int, height: int) -> None:
         """Give the page another window."""
@@ -103,10 +112,13 @@ class TabPage:
 
     # --- from one state to the next ---
 
-    async def reset(self, base_url: str, also: Sequence[str] = (), *, clipboard: bool = False) -> None:
-        """Take everything back; a page that crashed, hangs or needs another host is replaced."""
+    async def reset(
+        self, base_url: str, also: Sequence[str] = (), visitor: Visitor = USUAL, *, clipboard: bool = False
+    ) -> None:
+        """Take everything back, for this visitor; a page that crashed, hangs or needs another host is replaced."""
         from pyppeteer.errors import NetworkError
 
+        self.visitor = visitor
         host = urlsplit(base_url).hostname or ""
         host = "" if host in LOOPBACK else host
         try:
@@ -142,7 +154,7 @@ class TabPage:
                 for each in self.record.origins
             ),
             send("Page.resetNavigationHistory"),
-            self.set_viewport(*self.size),
+            self._appear(),
         )
 
     async def _leave(self) -> None:
@@ -295,7 +307,7 @@ class TabPage:
 
     async def picture(self, locator: Any, masks: list[Any]) -> str:
         """What the window shows of the one visible match as base64 PNG, with masks painted over; "" when nothing."""
-        found = await self.observe([locator, *masks], [], [], [None] * (1 + len(masks)))
+        found = await self.frames.observe([locator, *masks], [], [], [None] * (1 + len(masks)))
         boxes = [[e["box"] for e in each["elements"] if e["visible"]] for each in found]
         if len(boxes[0]) != 1:
             return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from harness.browser.downloads import Downloads
 from harness.browser.failed import ActFailed
 from harness.browser.page import TabPage
 from harness.browser.target import Target
+from harness.browser.visitor import USUAL, Visitor
 
 if TYPE_CHECKING:
     from harness.browser.chromium import Chromium
@@ -29,7 +31,7 @@ class Window:
 
     def __init__(self, chromium: Chromium, width: int, height: int) -> None:
         self._chromium = chromium
-        self.main = TabPage(chromium, width, height)
+        self.main = TabPage(chromium, replace(USUAL, width=width, height=height))
         self.current = self.main
         self._acts = {self.main: Acts(self.main)}
         self._popups: list[TabPage] = []
@@ -61,7 +63,7 @@ class Window:
         if len(self.tabs) >= MOST_TABS or len(self._popups) >= MOST_POPUPS:
             target.end_soon()
             return
-        tab = TabPage(self._chromium, *self.main.size, record=self.main.record)
+        tab = TabPage(self._chromium, self.main.visitor, self.main.record)
         tab.base_url = self.main.base_url
         self._popups.append(tab)
         self._acts[tab] = Acts(tab)
@@ -126,7 +128,7 @@ class Window:
             await tab.ready()
             await tab.freeze(mode)
 
-    async def reset(self, base_url: str, also: list[str], clipboard: bool = False) -> None:
+    async def reset(self, base_url: str, also: list[str], visitor: dict[str, Any], clipboard: bool = False) -> None:
         """Close what was opened and take the first tab back to the state of a new one."""
         for tab in self.tabs[1:]:
             tab.target.end_soon()
@@ -138,7 +140,7 @@ class Window:
         await self._offline("off")
         self._clock_ms = 0.0
         was = self.main.target
-        await self.main.reset(base_url, also, clipboard=clipboard)
+        await self.main.reset(base_url, also, Visitor(**visitor), clipboard=clipboard)
         self.downloads.clear()
         if self.main.target is not was:
             await self.downloads.allow(self.main.target)

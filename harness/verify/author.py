@@ -121,7 +121,7 @@ def _lean_items(data: Any) -> Any:
 def _lean(item: dict[str, Any]) -> dict[str, Any]:
     other = {"match", "source", "number", "values", "tolerance", "masks"}
     if "expect" in item:
-        other = set() if compares_two(str(item["expect"])) else {"to"}
+        other = {"given"} if compares_two(str(item["expect"])) else {"to", "given"}
     return {key: value for key, value in item.items() if value is not None and key not in other}
 
 

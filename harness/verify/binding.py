@@ -18,7 +18,7 @@ from harness.browser.failed import ActFailed
 from harness.errors import BrowserError
 from harness.verify.binder import Binder, Moment
 from harness.verify.check import Act, Contract, Expectation, Item, Locator, targets_of
-from harness.verify.fit import MATCHED_NOTHING, is_last_resort, misfit
+from harness.verify.fit import MATCHED_NOTHING, SAYS_NOTHING, is_last_resort, misfit
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
@@ -205,6 +205,9 @@ class _Walk:
             if seen == snapshot and not tried:
                 break
         self.problems += [f"{name!r} {when}: {why}" for name, why in needed.items()]
+        for name in [name for name, why in needed.items() if SAYS_NOTHING in why]:  # taken by analogy, and wrong
+            self.bound.pop(name, None)
+            self.doubts[name] = needed[name]
 
     async def _later(self, page: Page, seen: str, *, wait: bool) -> str:
         """The page again; when it lacks something, as soon as it differs from what was seen."""

@@ -170,6 +170,9 @@ class Act(_Item):
     """upload: the file's name."""
     what: Literal["text", "count", "value"] = "text"
     """remember: what is kept."""
+    given: bool = False
+    """fill, type, upload, answer_dialog: only this very text works: an account or data that is there already, a
+    command, a name of the outside world. Else the check is also played with other letters (`verify.variation`)."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from harness.browser.values import Element, Observation
 
 MATCHED_NOTHING = "matched nothing"
+SAYS_NOTHING = "which says nothing of"
+"""What is told of a locator that finds something other than its name tells: no application mends that."""
 _GENERATED = re.compile(
     r"\.(?:css|sc|jsx?|emotion|jss|svelte)-[\w-]+"  # what style libraries make
     r"|\.\w+_\w+__[\w-]*[A-Z0-9][\w-]*"  # css modules
@@ -64,7 +66,7 @@ def misfit(name: str, locator: Locator, observation: Observation, many: bool) ->
     if any(_WHOLE_PAGE.match(element.html) for element in visible):
         return "matched the whole page; name the thing itself"
     if (literal := _literal(name)) and not _speaks_of(literal, locator, visible):
-        return f"matched {_list(visible)}, which says nothing of {literal!r}"
+        return f"matched {_list(visible)}, {SAYS_NOTHING} {literal!r}"
     return ""
 
 

@@ -134,7 +134,9 @@ async def _watch(page: Page, group: Sequence[Sought], seconds: float) -> tuple[l
     attributes = [s.expectation.name for s in group if s.expectation.expect == "attribute" and s.expectation.name]
     styles = [s.expectation.name for s in group if s.expectation.expect == "style" and s.expectation.name]
     watched = await page.watch(locators, seconds, attributes=attributes, styles=styles, asked=asked)
-    found = [(each.at_seconds, dict(zip(places, each.observations, strict=True))) for each in watched.moments]
+    found: list[tuple[float, _Found]] = []
+    for each in watched.moments:
+        found.append((each.at_seconds, dict(zip(places, each.observations, strict=True))))
     return found, watched.seconds
 
 

@@ -7,11 +7,12 @@ checks costs a new page; one that ends during a check is a fault.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.browser.visitor import USUAL, Visitor
 from harness.errors import BrowserError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Pages:
         self._base_url = ""
         self._also: tuple[str, ...] = ()
         self._clipboard = False
+        self._visitor = USUAL
 
     def begin(self, base_url: str, also: tuple[str, ...] = ()) -> None:
         """A new check of the application at these addresses starts: pages are emptied before they are used again."""
@@ -47,6 +49,15 @@ class Pages:
                 yield
             finally:
                 self._clipboard = False
+
+    @contextmanager
+    def seen_as(self, visitor: Visitor) -> Iterator[None]:
+        """Checks that begin meanwhile look as another visitor."""
+        self._visitor = visitor
+        try:
+            yield
+        finally:
+            self._visitor = USUAL
 
     async def of(self, user: str) -> Page:
         """The page of a user of this check."""
@@ -76,12 +87,12 @@ class Pages:
         """Give a user an empty page; a new one when the old went down with its browser."""
         if page := self._pages.get(user):
             try:
-                await page.reset(self._base_url, self._also, clipboard=self._clipboard)
+                await page.reset(self._base_url, self._also, visitor=self._visitor, clipboard=self._clipboard)
                 return
             except BrowserError:
                 await self.close()
         page = self._pages[user] = await self._browser.new_page()
-        await page.reset(self._base_url, self._also, clipboard=self._clipboard)
+        await page.reset(self._base_url, self._also, visitor=self._visitor, clipboard=self._clipboard)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ __all__ = [
     "twice_at_most",
 ]
 
-Purpose = Literal["prove", "red", "perturb", "regress", "verify"]
+Purpose = Literal["prove", "red", "perturb", "regress", "verify", "vary"]
 Played = TypeVar("Played")
 
 

@@ -1,7 +1,8 @@
 """The verdict on a feature: what code concludes from contract, tree and baseline. No model decides anything here.
 
     application starts -> names are bound -> passes twice -> every expectation can fail (red, perturbed)
-    -> checks of earlier features still pass -> the project's own gate passes
+    -> passes with other texts, for another visitor -> checks of earlier features still pass
+    -> the project's own gate passes
 
 The first of these that does not hold is the reason, in words the coder can act on.
 """
@@ -31,6 +32,7 @@ from harness.verify.regress import RegressResult
 from harness.verify.regression import Earlier, holding_at, note, regress_earlier
 from harness.verify.replay import Site
 from harness.verify.trial import OnBound, Trial, Tried
+from harness.verify.variation import failure_with_other_texts
 from harness.verify.words import phrase
 
 if TYPE_CHECKING:
@@ -153,9 +155,9 @@ async def verify_feature(case: Case) -> Verdict:
     async with open_hall(parts.project, parts.settings, parts.events, tree.path, tree.prefix, hall_name) as hall:
         try:
             async with hall.site(tree.directory, "new") as site:
-                verdict = await _proved(case, hall, site)
+                verdict = await _proved(case, hall, site, snapshot.content)
                 if verdict.passed:
-                    verdict = await _amended(case, hall, site, verdict)
+                    verdict = await _amended(case, hall, site, verdict, snapshot.content)
         except AppNotStarted as exc:
             said = fence(str(exc), "the harness running init.sh")
             verdict = _no(case, f"The application does not start on a fresh copy with empty data.\n{said}")
@@ -186,8 +188,8 @@ async def prove_start(parts: Parts, tree: Worktree) -> str:
     return ""
 
 
-async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
-    """Bind, replay twice, show that it means something."""
+async def _proved(case: Case, hall: Hall, site: Site, content: str) -> Verdict:
+    """Bind, replay twice, show that it means something and works for others."""
     async with Before.open(hall.replayer, case.elements.locators(), lambda: _baseline(case, hall)) as before:
         tried = await _tried(case, hall, site, case.contract, case.conversation, case.known, before.look)
         check, result = tried.check, tried.result
@@ -212,15 +214,15 @@ async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
     kept = {name: locator for name, locator in check.bindings.items() if name not in shared}
     final = proved.model_copy(update={"bindings": kept})
     taken = hall.replayer.pictures.taken()
-    pictures = {name: base64.b64encode(png).decode() for name, png in taken.items()}
-    return Verdict(
+    verdict = Verdict(
         feature_id=case.feature.id,
         passed=True,
         check=final,
         elements=shared,
-        pictures=pictures,
+        pictures={name: base64.b64encode(png).decode() for name, png in taken.items()},
         evidence=result.evidence,
     )
+    return await _for_others(case, hall, site, verdict, content)
 
 
 async def _tried(
@@ -278,7 +280,16 @@ async def _second_opinion(case: Case, hall: Hall, site: Site) -> str:
     return f"The feature seems to be there already, and an independent check of it fails.\n{result.reason}"
 
 
-async def _amended(case: Case, hall: Hall, site: Site, verdict: Verdict) -> Verdict:
+async def _for_others(case: Case, hall: Hall, site: Site, verdict: Verdict, content: str) -> Verdict:
+    """It must pass with other texts too, which depend on what is judged and so are known to nobody before."""
+    assert verdict.check is not None
+    elements = case.elements.with_more(verdict.elements).locators()
+    seed, steps = f"{content} {case.feature.id}", case.feature.steps
+    failed = await failure_with_other_texts(hall.replayer, verdict.check, elements, site, seed, steps)
+    return _no(case, failed.reason, check=verdict.check, evidence=failed.evidence) if failed else verdict
+
+
+async def _amended(case: Case, hall: Hall, site: Site, verdict: Verdict, content: str) -> Verdict:
     """Features that this one was declared to change pass by checks that take its text in, proved as any other."""
     for amendment in case.amendments:
         name = amendment.feature.id
@@ -291,7 +302,7 @@ async def _amended(case: Case, hall: Hall, site: Site, verdict: Verdict) -> Verd
             conversation=f"{case.conversation}/changes-{name}",
             known={},
         )
-        found = await _proved(own, hall, site)
+        found = await _proved(own, hall, site, content)
         if found.check is None or not found.passed:
             said = f"The feature itself passes, but {name}, which it changes, does not as changed.\n{found.reason}"
             park = {"park_reason": found.park_reason, "park_now": found.park_now, "evidence": found.evidence}

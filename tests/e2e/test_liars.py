@@ -1,6 +1,7 @@
 """Coders that try to pass without doing the work in what is committed: the mechanism that stops each is named.
 
-The honest twin of all of them is the same project built by `no_mistakes`: it passes at first try.
+The honest twin of all of them is the same project built by `no_mistakes`: it passes at first try. All the others of
+`liar_scripts` are in `./init.sh bench liars`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,17 @@ from typing import Any
 import notes_script
 import pytest
 from bad_input_support import Person, git, no_mistakes
+from liar_scripts import LIARS, Liar
+from liar_support import let_loose
 from scripted import Request, ScriptedModel, call, calls
 
 pytestmark = [pytest.mark.needs("chromium", "bwrap", "git"), pytest.mark.timeout(400)]
 
+HERE = {
+    "knows the text it is given",
+    "tells the binder what to say",
+    "is there for a moment",
+}
 GOOD = {"index.html": notes_script.PAGE, "app.js": notes_script.ADD}
 SELF_SERVING = """#!/usr/bin/env bash
 set -euo pipefail
@@ -59,6 +67,12 @@ def first(project: Path) -> dict[str, Any]:
 def test_the_honest_twin_passes(project: Path) -> None:
     ran, _ = build(project, no_mistakes)
     assert first(project)["passes"], ran
+
+
+@pytest.mark.parametrize("liar", [liar for liar in LIARS if liar.name in HERE], ids=lambda liar: liar.name)
+def test_who_performs_for_the_check_is_not_done(project: Path, liar: Liar) -> None:
+    outcome = let_loose(project, liar, Person())
+    assert outcome.is_as_meant, f"{outcome.told}\n{outcome.ran}"
 
 
 def test_code_that_git_does_not_take_is_not_judged(project: Path) -> None:

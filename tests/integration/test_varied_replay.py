@@ -1,0 +1,138 @@
+"""A check that passed is played with other texts for another visitor: honest applications pass, performances do not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from apps import todo_app
+from apps.rooms import open_room
+
+from harness.browser.browser import Browser
+from harness.browser.visitor import OTHER, USUAL
+from harness.events import Events
+from harness.settings import AppSettings, VerifySettings
+from harness.verify.check import Check, Contract, Locator
+from harness.verify.player import ReplayResult
+from harness.verify.replay import Replayer, Site, open_site
+from harness.verify.variation import failure_with_other_texts
+
+pytestmark = pytest.mark.needs("bwrap", "chromium")
+
+SETTINGS = VerifySettings(wait_seconds=1.0)
+ADDED = "todos.push({ text, done: false })"
+KNOWN = f'["Buy milk", "Walk the dog"].includes(text) && {ADDED}'
+ROBOT = """navigator.webdriver || navigator.userAgent.includes('Headless')
+  || navigator.userAgentData.brands.some((each) => each.brand.includes('Headless'))"""
+FOR_THE_USUAL = (
+    "navigator.userAgent.includes('X11')",
+    "navigator.platform === 'Linux x86_64'",
+    "innerWidth === 1280 && innerHeight === 800",
+    "Intl.DateTimeFormat().resolvedOptions().timeZone === 'UTC'",
+)
+"""What a page can tell of the usual visitor; `tests/bench/bench_liars.py` tries each alone."""
+SEARCH = """<ul id=found><li>Banana bread</li><li>Pea soup</li></ul><label>Search <input id=q></label><script>
+q.oninput = () => { for (const li of found.children) li.hidden = !li.textContent.toLowerCase().includes(q.value); };
+</script></body>"""
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    tree = todo_app.make(tmp_path / "tree")
+    async with open_room(tmp_path, tree) as room:
+        browser = await Browser.start(room, SETTINGS)
+        async with open_site(tree, room, AppSettings(), tmp_path / "data", browser) as opened:
+            yield opened
+        await browser.close()
+
+
+async def varied(site: Site, check: Check, elements: dict[str, Locator] | None = None) -> ReplayResult | None:
+    replayer, elements = Replayer(SETTINGS, Events()), todo_app.ELEMENTS if elements is None else elements
+    played = await replayer.replay(check, elements, site, purpose="prove")
+    assert played.passed, played.reason
+    return await failure_with_other_texts(replayer, check, elements, site, "seed", [])
+
+
+def edit(site: Site, old: str, new: str, name: str = "app.js") -> None:
+    path = site.instance.tree / name
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+async def test_an_honest_application_works_with_any_text(site: Site) -> None:
+    failed = {name: await varied(site, check) for name, check in todo_app.CHECKS.items()}
+    assert {name: result.reason for name, result in failed.items() if result} == {}
+
+
+async def test_a_text_found_by_its_place_is_read_there(site: Site) -> None:
+    """A binder that takes any item for the one that is named is no way round."""
+    edit(site, "text.textContent = todo.text", 'text.textContent = "Buy milk"')
+    items = [
+        {"step": 1, "act": "navigate", "value": "/"},
+        {"step": 1, "act": "fill", "target": "field", "value": "Buy milk"},
+        {"step": 1, "act": "press", "target": "field", "value": "Enter"},
+        {"step": 1, "expect": "visible", "target": 'item "Buy milk"'},
+    ]
+    name = 'item "Buy milk"'
+    contract = Contract(feature_id="F", targets={"field": "field", name: name}, items=tuple(items))
+    result = await varied(site, Check(contract=contract, bindings={name: Locator(css="#list li")}))
+    assert result
+    assert "not for another person" in result.reason
+
+
+async def test_an_application_that_knows_the_texts_is_told_so_in_words(site: Site) -> None:
+    edit(site, ADDED, KNOWN)
+    result = await varied(site, todo_app.CHECKS["keep"])
+    assert result
+    assert "not for another person" in result.reason
+    assert 'for "Buy milk"' in result.reason
+
+
+async def test_a_page_made_for_the_visitor_who_checks_is_found_out(site: Site) -> None:
+    only = " || ".join(f"({each})" for each in FOR_THE_USUAL)
+    edit(site, "</body>", f"<script>if ({only}) document.body.append('Weather: fine');</script></body>", "index.html")
+    items = [{"step": 1, "act": "navigate", "value": "/"}, {"step": 1, "expect": "visible", "target": "weather"}]
+    contract = Contract(feature_id="F", targets={"weather": "the weather"}, items=tuple(items))
+    check = Check(contract=contract, bindings={"weather": Locator(text="Weather: fine", exact=False)})
+    result = await varied(site, check)
+    assert result
+    assert "another browser with a slightly larger window" in result.reason
+
+
+async def test_nothing_tells_the_page_that_a_program_looks(site: Site) -> None:
+    edit(site, "</body>", f"<script>if ({ROBOT}) document.body.append('a robot');</script></body>", "index.html")
+    items = [{"step": 1, "act": "navigate", "value": "/"}, {"step": 1, "expect": "hidden", "target": "robot"}]
+    contract = Contract(feature_id="F", targets={"robot": "the robot"}, items=tuple(items))
+    check = Check(contract=contract, bindings={"robot": Locator(text="a robot", exact=False)})
+    assert await varied(site, check) is None
+
+
+async def test_a_text_the_application_showed_before_it_was_entered_is_left_alone(site: Site) -> None:
+    """A search in data that is there: the words searched for are the application's own."""
+    edit(site, "</body>", SEARCH, "index.html")
+    items = [
+        {"step": 1, "act": "navigate", "value": "/"},
+        {"step": 1, "act": "fill", "target": "search", "value": "banana"},
+        {"step": 1, "expect": "visible", "target": "bread"},
+        {"step": 1, "expect": "hidden", "target": "soup"},
+    ]
+    found = {
+        "search": Locator(label="Search"),
+        "bread": Locator(text="Banana bread"),
+        "soup": Locator(text="Pea soup"),
+    }
+    contract = Contract(feature_id="F", targets={name: name for name in found}, items=tuple(items))
+    assert await varied(site, Check(contract=contract, bindings=found), {}) is None
+
+
+async def test_a_visitor_is_gone_with_the_check(site: Site) -> None:
+    with site.pages.seen_as(OTHER):
+        site.pages.begin(site.instance.base_url)
+        await site.pages.of("")
+    site.pages.begin(site.instance.base_url)
+    page = await site.pages.of("")
+    await page.act("navigate", value="/")
+    size = Locator(css="html")
+    (seen,) = await page.observe([size])
+    assert seen.elements[0].box[2] == USUAL.width != OTHER.width

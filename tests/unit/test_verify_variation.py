@@ -1,0 +1,113 @@
+"""Other texts for a check: which are replaced, how, and what stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from apps import todo_app
+
+from harness.verify.check import Check, Contract, Locator
+from harness.verify.variation import vary
+
+MILK = "Buy oat milk"
+
+
+def check(*items: dict[str, Any], **found: Locator) -> Check:
+    """A check that opens a page, then does and sees these."""
+    whole = [{"step": 1, "act": "navigate", "value": "/"}, *({"step": 1, **item} for item in items)]
+    targets = {name: name for item in whole for name in (item.get("target"),) if name} | {n: n for n in found}
+    return Check(contract=Contract(feature_id="F", targets=targets, items=tuple(whole)), bindings=found)
+
+
+def fill(value: str, target: str = "box", **more: Any) -> dict[str, Any]:
+    return {"act": "fill", "target": target, "value": value, **more}
+
+
+def sees(value: str, match: str = "contains") -> dict[str, Any]:
+    return {"expect": "text", "target": "line", "match": match, "value": value}
+
+
+def texts(*items: dict[str, Any], **found: Locator) -> tuple[str, ...]:
+    return vary(check(*items, **found), {}, "seed").texts
+
+
+def test_what_is_entered_is_replaced_wherever_it_is_seen_and_nothing_else() -> None:
+    line = Locator(role="listitem", has=Locator(text=MILK), inside=Locator(role="list", name="To-do"))
+    found = check(fill(MILK), sees(f"1 item: {MILK}!"), line=line)
+    variation = vary(found, {}, "seed")
+    other = variation.of(MILK)
+    assert other != MILK
+    varied = variation.check(found)
+    assert [item.value for item in varied.contract.items] == ["/", other, f"1 item: {other}!"]
+    assert varied.bindings["line"] == Locator(
+        role="listitem", has=Locator(text=other), inside=Locator(role="list", name="To-do")
+    )
+
+
+@pytest.mark.parametrize("seed", [f"tree {n}" for n in range(30)])
+def test_another_text_is_like_the_one_it_replaces(seed: str) -> None:
+    words = ["Walk the dog", "apples", "Bananas", "walk"]
+    variation = vary(check(*map(fill, words), *map(sees, words)), {}, seed)
+    other = [variation.of(word) for word in words]
+    assert all(new != old and len(new) == len(old) for new, old in zip(other, words, strict=True))
+    assert other[0].lower().startswith(other[3])  # a search for the beginning finds it
+    assert sorted(range(4), key=lambda i: other[i].lower()) == sorted(range(4), key=lambda i: words[i].lower())
+    assert [new[0].isupper() for new in other] == [True, False, True, False]
+
+
+def test_another_tree_gets_other_letters_and_the_same_tree_the_same() -> None:
+    found = check(fill(MILK), sees(MILK))
+    assert vary(found, {}, "a").of(MILK) == vary(found, {}, "a").of(MILK)
+    assert len({vary(found, {}, str(seed)).of(MILK) for seed in range(20)}) > 15
+
+
+def test_forms_of_a_text_are_found() -> None:
+    variation = vary(check(fill("Buy milk"), sees("Buy milk")), {}, "seed")
+    buy, milk = variation.of("Buy milk").split()
+    forms = {
+        "BUY MILK": f"{buy.upper()} {milk.upper()}",
+        "/notes/buy-milk?q=Buy%20milk": f"/notes/{buy.lower()}-{milk}?q={buy}%20{milk}",
+        r"^\bBuy\s+milk\b$": rf"^\b{buy}\s+{milk}\b$",
+        "milk": milk,
+        "Buymilk and milky": "Buymilk and milky",
+    }
+    assert {form: variation.of(form) for form in forms} == forms
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["ann@example.com", "https://a.b/c", "/help", "2026-05-01", "12:30", "5 km", "#ff0000", "=SUM(A1)", "1 + x",
+     "<b>bold</b>", "tomorrow", "March", "red", "   ", "3.5", "notes.txt"],
+)  # fmt: skip
+def test_what_a_program_may_understand_stays(value: str) -> None:
+    assert texts(fill(value), sees(value if value.strip() else "blank")) == ()
+
+
+def test_what_its_author_calls_given_stays() -> None:
+    assert texts(fill("Berlin", given=True), sees("Berlin, Germany")) == ()
+    assert texts(fill("Berlin"), sees("Berlin, Germany")) == ("Berlin",)
+
+
+def test_what_is_never_seen_again_stays() -> None:
+    assert texts(fill("launch"), sees("Lift-off")) == ()
+
+
+def test_an_account_stays() -> None:
+    login = (fill("alice"), fill("wonderland", "password box"), {"act": "click", "target": "log in"})
+    assert texts(*login, sees("Welcome, alice")) == ()
+    assert texts(*login, fill("Hello all"), sees("Hello all")) == ("Hello all",)
+
+
+def test_a_text_among_texts_that_nobody_entered_keeps_its_place() -> None:
+    order = {"expect": "order", "target": "lines", "values": ["Apples", "Milk", "Pears"]}
+    assert texts(fill("Milk"), order) == ()
+    assert set(texts(*map(fill, ("Apples", "Milk", "Pears")), order)) == {"Apples", "Milk", "Pears"}
+
+
+def test_the_checks_of_the_to_do_application_enter_other_texts() -> None:
+    replaced = {name: vary(found, todo_app.ELEMENTS, name).texts for name, found in todo_app.CHECKS.items()}
+    milk = ("Buy milk",)
+    assert replaced == {
+        "add": milk, "complete": milk, "filter": ("Walk the dog", *milk), "keep": milk, "delete": milk,
+    }  # fmt: skip
