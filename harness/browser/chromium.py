@@ -51,6 +51,8 @@ class Chromium:
         self.profile = profile
         self.connection: Any = None
         self.version = ""
+        self.port = 0
+        """Where it is spoken to."""
 
     @classmethod
     async def start(cls, executable: str, extra: tuple[str, ...] = (), limit_seconds: float = 30.0) -> Chromium:
@@ -98,6 +100,7 @@ class Chromium:
         from pyppeteer.connection import Connection
 
         port, path = await self._endpoint()
+        self.port = int(port)
         self.connection = Connection(f"ws://127.0.0.1:{port}{path}", asyncio.get_running_loop())
         self.version = (await self.connection.send("Browser.getVersion"))["product"]
 

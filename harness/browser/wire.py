@@ -21,6 +21,9 @@ STOP_SECONDS = 5.0
 class Room(Protocol):
     """Where the worker runs: the session's sandbox, or none."""
 
+    own_ports: set[int]
+    """Takes the port that Chromium is spoken to at: no application's."""
+
     async def spawn(
         self,
         argv: list[str],
@@ -83,6 +86,7 @@ class Wire:
             await wire.close()
             raise
         wire._profile = Path(started["profile"])
+        room.own_ports.add(started["port"])
         return wire, started["version"]
 
     @property

@@ -83,7 +83,7 @@ class Worker:
             raise ValueError(f"no such call {call!r}")
         return await getattr(page, call)(**args)
 
-    async def _start(self, executable: str) -> dict[str, str]:
+    async def _start(self, executable: str) -> dict[str, Any]:
         try:
             self._chromium = await Chromium.start(executable)
         except (StartFailed, OSError) as exc:
@@ -91,7 +91,8 @@ class Worker:
         connection = self._chromium.connection
         connection.on("Target.targetCreated", self._close_popup)
         await connection.send("Target.setDiscoverTargets", {"discover": True})
-        return {"version": self._chromium.version, "profile": str(self._chromium.profile)}
+        return {"version": self._chromium.version, "profile": str(self._chromium.profile),
+                "port": self._chromium.port}  # fmt: skip
 
     async def _new_page(self, page_id: int, width: int, height: int) -> None:
         assert self._chromium is not None

@@ -49,6 +49,8 @@ class Room:
     def __init__(self, policy: Policy, settings: SandboxSettings, journal: Path) -> None:
         self.policy = policy
         self.settings = settings
+        self.own_ports: set[int] = set()
+        """Ports on which something of the harness itself listens in here."""
         self._journal = Journal(journal)
         self._logs = journal.parent / f"{journal.name}.logs"
         self._holder: asyncio.subprocess.Process | None = None

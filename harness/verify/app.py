@@ -142,7 +142,7 @@ class Instance:
             )
         waited = f"after {seconds:.0f} s"
         port = self._ports[0]
-        others = sorted(await self._listening() - (self._others or set()))
+        others = sorted(await self._listening() - (self._others or set()) - self._room.own_ports)
         if port in others:
             return f"{said} listens on its port ($PORT) but does not answer {self._app.ready_path} {waited}: {reason}."
         if others:

@@ -21,6 +21,7 @@ class PlainRoom:
 
     def __init__(self) -> None:
         self.processes: list[asyncio.subprocess.Process] = []
+        self.own_ports: set[int] = set()
 
     async def spawn(self, argv, *, stdin=-1, stdout=-1, allow_userns=True, read_only=()):
         process = await asyncio.create_subprocess_exec(*argv, stdin=stdin, stdout=stdout)
