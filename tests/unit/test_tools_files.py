@@ -59,6 +59,21 @@ async def test_a_file_is_read_with_line_numbers(worktree: Path) -> None:
     assert shown == "src/app.js, lines 2-2 of 3\n     2\tconst b = 2;"
 
 
+async def test_what_a_write_cut_by_a_kill_left_goes_when_it_is_done_anew(worktree: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fchmod", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await write(worktree, "src/new.js", "let a;\n")
+    assert len(names_in(worktree / "src")) == 2
+    await write(worktree, "src/new.js", "let b;\n")
+    assert names_in(worktree / "src") == ["app.js", "new.js"]
+    assert (worktree / "src" / "new.js").read_text() == "let b;\n"
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 async def test_a_path_inside_the_sandbox_names_the_same_file(worktree: Path) -> None:
     assert "const a" in await call(worktree, "read_file", path="/project/src/app.js")
     assert "const a" in await call(worktree, "read_file", path=str(worktree / "src/app.js"))
