@@ -74,7 +74,10 @@ async def keep_draft(ledger: Ledger, feature: Feature, check: Check) -> None:
     """Keep a check that a person asked for and has not accepted; a build takes no notice of it until they do."""
     features, occasion = await ledger.features(), f"amended-{(await ledger.head())[:12]}"
     reason = "A draft that passed twice on the application; nothing was seen to make it fail."
-    await ledger.commit_state(feature.id, "amended", reason, features, (), check=check, occasion=occasion)
+    own, shared = (await ledger.elements()).share(check)
+    await ledger.commit_state(
+        feature.id, "amended", reason, features, (), check=own, elements=shared, occasion=occasion
+    )
 
 
 def read_contract(text: str, name: str, feature: Feature, spec_lines: str, known: Known) -> Agreed:

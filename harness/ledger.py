@@ -222,18 +222,22 @@ class Ledger:
         entries: Sequence[SessionEntry],
         *,
         check: Check | None = None,
+        elements: Mapping[str, Element] | None = None,
         occasion: str = "",
     ) -> str:
         """A commit of the list: parked, reopened, amended; of the code nothing.
 
         Args:
             check: to keep for a feature that does not pass.
+            elements: names its check bound for the first time.
             occasion: tells this event from others; empty: the sessions so far do.
         """
         named = occasion or f"{event}-{len((await self.progress()).sessions)}"
         trailers = make_trailers(self._parts.thread_id, entries[-1].session if entries else named, feature_id, event)
         subject = f"{feature_id}: {event}"
-        return await self.commit(subject, reason, trailers, features, entries, check=check, state_only=True)
+        return await self.commit(
+            subject, reason, trailers, features, entries, check=check, elements=elements, state_only=True
+        )
 
     async def follow(self) -> None:
         """Move the user's checked-out branch to the thread's last commit, where that overwrites nothing of theirs."""

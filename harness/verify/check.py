@@ -468,6 +468,14 @@ class Elements(_Frozen):
         """These and more; a name that is there keeps its binding, because other checks stand on it."""
         return self.model_copy(update={"elements": {**more, **self.elements}})
 
+    def share(self, check: Check) -> tuple[Check, dict[str, Element]]:
+        """A check without the names that become everybody's, and those: what is known keeps its own binding."""
+        new = {name: locator for name, locator in check.bindings.items() if name not in self.elements}
+        own = {name: locator for name, locator in check.bindings.items() if name in self.elements}
+        targets = check.contract.targets
+        shared = {name: Element(description=targets[name], locator=locator) for name, locator in new.items()}
+        return check.model_copy(update={"bindings": own}), shared
+
 
 def compares_two(expect: str) -> bool:
     """Whether an expectation of this name is about its target and another, named in `to`."""

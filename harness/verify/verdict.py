@@ -205,14 +205,7 @@ async def _proved(case: Case, hall: Hall, site: Site, content: str) -> Verdict:
         return _meaningless(case, check, proof, result.evidence)
     if proof.present_already and (why := await _second_opinion(case, hall, site)):
         return _no(case, why, check=check, evidence=result.evidence)
-    proved = check.model_copy(update={"proof": proof.items})
-    shared = {
-        name: Element(description=case.contract.targets[name], locator=locator)
-        for name, locator in check.bindings.items()
-        if name not in case.elements.elements
-    }
-    kept = {name: locator for name, locator in check.bindings.items() if name not in shared}
-    final = proved.model_copy(update={"bindings": kept})
+    final, shared = case.elements.share(check.model_copy(update={"proof": proof.items}))
     taken = hall.replayer.pictures.taken()
     verdict = Verdict(
         feature_id=case.feature.id,
