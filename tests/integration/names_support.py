@@ -234,7 +234,7 @@ async def open_tab() -> AsyncIterator[TabPage]:
     """A tab driven from this process, so that the protocol can be spoken to directly."""
     chromium = await Chromium.start(find_chromium())
     try:
-        page = TabPage(chromium, 1280, 800)
+        page = TabPage(chromium)
         await page.open()
         await page._go("data:text/html,<!doctype html><body>", 5.0)
         await page.world.settled_call("page")

@@ -28,7 +28,7 @@ async def test_pixels_are_asked_again_when_the_page_changed():
         assert (await look(page, body.replace("COLOUR", "#000")))["visible"]
         change = "document.querySelector('#x').style.maskImage = 'linear-gradient(transparent,transparent)'"
         await page.target.send("Runtime.evaluate", {"expression": change})
-        (seen,) = await page.observe([{"css": "#x"}], [], [], [None])
+        (seen,) = await page.frames.observe([{"css": "#x"}], [], [], [None])
         kept = await page.target.send("Runtime.evaluate", {"expression": "document.adoptedStyleSheets.length"})
     assert seen["elements"][0]["why_not"] == "not to be told from what is behind it"
     assert kept["result"]["value"] == 0
