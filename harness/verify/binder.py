@@ -92,7 +92,7 @@ def _ask(moment: Moment) -> str:
     parts = [f"The check stands {moment.when}. Needed now:", fence(needed, "names")]
     if moment.others:
         parts += [
-            "Bind these too if you can see them, or know them by analogy:",
+            "Bind these too if you see them, or can tell how they will be found:",
             fence("\n".join(moment.others), "names"),
         ]
     return "\n\n".join([*parts, "The page now:", fence(moment.page, "the page")])

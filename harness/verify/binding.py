@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_CALLS = 6
 """Model calls for one contract on one tree, doubted names included."""
+SPARE_CALLS = 2
+"""What is left when every step of a long contract shows another page."""
 TRIES = 2
 """Times a name is asked for at one moment."""
 POLL_SECONDS = 0.2
@@ -56,7 +58,7 @@ async def bind(
     conversation: str,
     *,
     doubts: Mapping[str, str] | None = None,
-    max_calls: int = MAX_CALLS,
+    max_calls: int | None = None,
 ) -> Binding:
     """Bind every name of a contract on the application the player looks at.
 
@@ -68,16 +70,15 @@ async def bind(
         elements: names bound already, in the project or earlier.
         conversation: names the conversation in events and recordings.
         doubts: names whose locator in `elements` is not to be used -> why it is doubted.
-        max_calls: after so many calls nothing more is asked; an answer of the wrong form is asked for again all the
-            same.
+        max_calls: after so many calls nothing more is asked (None: `allowed_calls`); an answer of the wrong form is
+            asked for again all the same.
 
     Raises: ModelError: the binder gave no answer. BrowserError, AppNotStarted: as the player.
     Replay: binding again costs calls and may find other locators; callers keep the ones they proved.
     """
-    walk = _Walk(
-        Binder(model, contract, feature, conversation), contract, player, elements, dict(doubts or {}), max_calls
-    )
-    return await walk.run()
+    binder = Binder(model, contract, feature, conversation)
+    limit = allowed_calls(contract) if max_calls is None else max_calls
+    return await _Walk(binder, contract, player, elements, dict(doubts or {}), limit).run()
 
 
 async def rebind(
@@ -89,7 +90,7 @@ async def rebind(
     conversation: str,
     doubts: Mapping[str, str],
     *,
-    max_calls: int = MAX_CALLS,
+    max_calls: int,
 ) -> Binding:
     """Bind doubted names again, by a binder that has not seen the first; all other names stay.
 
@@ -104,6 +105,11 @@ async def rebind(
         max_calls: what is left of the contract's.
     """
     return await bind(model, contract, feature, player, elements, conversation, doubts=doubts, max_calls=max_calls)
+
+
+def allowed_calls(contract: Contract) -> int:
+    """Calls of the binder that a contract may cost: a page cannot be asked about before it is there."""
+    return max(MAX_CALLS, len({item.step for item in contract.items}) + SPARE_CALLS)
 
 
 @dataclass
@@ -234,9 +240,9 @@ class _Walk:
         if not locators:
             return {}
         observations = await page.observe(list(locators.values()))
-        many = _collections(self.contract)
+        many, whole = _collections(self.contract), _pages(self.contract)
         judged = {
-            name: misfit(name, locator, observation, name in many)
+            name: misfit(name, locator, observation, many=name in many, whole_page=name in whole)
             for (name, locator), observation in zip(locators.items(), observations, strict=True)
         }
         return {name: why for name, why in judged.items() if why}
@@ -249,6 +255,16 @@ def _collections(contract: Contract) -> set[str]:
     """Names that may match many."""
     parts = {item.part for item in contract.items if isinstance(item, Expectation) and item.part}
     return {item.target for item in contract.items if item.target and _is_plural(item)} | parts
+
+
+def _pages(contract: Contract) -> set[str]:
+    """Names that may mean the page as a whole: all that is said of them is how they look."""
+    others = {name for item in contract.items if not _is_about_looks(item) for name in targets_of(item)}
+    return {name for item in contract.items for name in targets_of(item)} - others
+
+
+def _is_about_looks(item: Item) -> bool:
+    return isinstance(item, Expectation) and item.expect in ("style", "looks_like")
 
 
 def _is_plural(item: Item) -> bool:

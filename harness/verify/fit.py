@@ -53,8 +53,15 @@ def _parts(locator: Locator) -> Iterator[Locator]:
             yield from _parts(part)
 
 
-def misfit(name: str, locator: Locator, observation: Observation, many: bool) -> str:
-    """Why a locator cannot stand for a name; empty when it can."""
+def misfit(
+    name: str, locator: Locator, observation: Observation, *, many: bool = False, whole_page: bool = False
+) -> str:
+    """Why a locator cannot stand for a name; empty when it can.
+
+    Args:
+        many: the name may mean several elements.
+        whole_page: it may mean the page as a whole.
+    """
     visible = [element for element in observation.elements if element.visible]
     if problems := locator_problems(locator):
         return problems[0]
@@ -63,7 +70,7 @@ def misfit(name: str, locator: Locator, observation: Observation, many: bool) ->
         return f"{MATCHED_NOTHING}{hidden}"
     if len(visible) > 1 and not many:
         return f"matched {len(visible)} elements instead of one: {_list(visible)}"
-    if any(_WHOLE_PAGE.match(element.html) for element in visible):
+    if not whole_page and any(_WHOLE_PAGE.match(element.html) for element in visible):
         return "matched the whole page; name the thing itself"
     if (literal := _literal(name)) and not _speaks_of(literal, locator, visible):
         return f"matched {_list(visible)}, {SAYS_NOTHING} {literal!r}"

@@ -2,7 +2,7 @@
 
 Before the application is doubted, a locator is: one that says the same where a thing must be absent and where it must
 be there finds something else, or nothing. Then a fresh binder, who sees words and page and no verdict, binds that name
-again. All of it together costs at most `MAX_CALLS` of the binder.
+again. All of it together costs at most `allowed_calls` of the binder.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.events import NamesBound
-from harness.verify.binding import MAX_CALLS, Binding, bind, rebind
+from harness.verify.binding import Binding, allowed_calls, bind, rebind
 from harness.verify.check import Act, Check, Contract, Expectation, Locator, targets_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Trial:
             first = await self._replayed(contract, {**bound, **binding.bindings}, elements, binding)
         first = replace(first, calls=binding.calls, problems=binding.problems)
         doubts = doubts_of(contract, first.result)
-        if not doubts or binding.calls >= MAX_CALLS:
+        if not doubts or binding.calls >= allowed_calls(contract):
             return first
         return await self._doubted(first, elements, f"{conversation}/again", doubts)
 
@@ -83,7 +83,7 @@ class Trial:
         self, first: Tried, elements: Mapping[str, Locator], conversation: str, doubts: Mapping[str, str]
     ) -> Tried:
         contract, bound = first.check.contract, first.check.bindings
-        player, left = self.replayer.player(self.site), MAX_CALLS - first.calls
+        player, left = self.replayer.player(self.site), allowed_calls(contract) - first.calls
         everything = {**elements, **bound}
         other = await rebind(
             self.model, contract, self.feature, player, everything, conversation, doubts, max_calls=left

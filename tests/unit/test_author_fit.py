@@ -1,7 +1,8 @@
 import pytest
 
 from harness.browser.values import Element, Observation
-from harness.verify.check import Locator
+from harness.verify.binding import MAX_CALLS, allowed_calls
+from harness.verify.check import Act, Contract, Locator
 from harness.verify.fit import misfit
 
 LI = Element(visible=True, text="Buy milk", html='<li class="todo">')
@@ -11,7 +12,7 @@ BY_TEXT = Locator(role="listitem", text="Buy milk", exact=False)
 
 
 def fits(name: str, locator: Locator, *elements: Element, many: bool = False) -> str:
-    return misfit(name, locator, Observation(elements=elements, total=len(elements)), many)
+    return misfit(name, locator, Observation(elements=elements, total=len(elements)), many=many)
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,16 @@ def test_a_locator_fits_when_it_matches_one_visible_element_that_is_what_it_is_n
 def test_a_name_for_many_may_match_many():
     assert fits("items", Locator(role="listitem"), LI, OTHER, many=True) == ""
     assert fits("items", Locator(role="listitem"), many=True) == "matched nothing"
+
+
+def test_the_page_as_a_whole_is_found_where_only_its_looks_are_meant():
+    seen = Observation(elements=[Element(visible=True, html="<body>")], total=1)
+    assert misfit("page", Locator(css="body"), seen, whole_page=True) == ""
+
+
+def test_a_contract_with_many_steps_may_ask_at_each():
+    def steps(count: int) -> Contract:
+        acts = [Act(step=n + 1, act=act) for n in range(count) for act in ("reload", "back")]
+        return Contract.model_construct(items=tuple(acts))
+
+    assert [allowed_calls(steps(n)) for n in (1, 4, 5, 9)] == [MAX_CALLS, MAX_CALLS, 7, 11]
