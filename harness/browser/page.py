@@ -22,6 +22,8 @@ RECORD_LIES = {"log_error", "fail_request", "swap_clipboard", "swap_download", "
 """Disturbances of what was written down; the page itself is left alone."""
 CALM_MS = 40
 """How long the DOM must be quiet after an act; after a navigation more than twice that."""
+SLOW_MS = 1500
+"""What a slow network adds to an answer: long enough to look at what is shown meanwhile."""
 
 
 class TabPage:
@@ -48,7 +50,7 @@ class TabPage:
         self._host = host
         await self.take(await Target.open(self._chromium, self.visitor.width, self.visitor.height, host))
 
-    async def take(self, target: Target, *, offline: bool = False, clock_ms: float = 0.0) -> None:
+    async def take(self, target: Target, *, network: str = "", clock_ms: float = 0.0) -> None:
         """Make a tab that has not run yet this one, and let it run."""
         self.target = target
         self.news, self.frames = Watch(self.target, self.record), Frames(self.target)
@@ -69,7 +71,7 @@ class TabPage:
             send("Emulation.setFocusEmulationEnabled", {"enabled": True}),
             send("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}),
             self._appear(),
-            *([self.set_offline(True)] if offline else []),
+            *([self.set_network(network)] if network else []),
             *([self.move_clock(0, clock_ms)] if clock_ms else []),
             send("Runtime.runIfWaitingForDebugger"),
         )
@@ -88,10 +90,11 @@ class TabPage:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         await self.target.send("Emulation.setDeviceMetricsOverride", metrics)
 
-    async def set_offline(self, is_offline: bool) -> None:
-        """Take the network away, or give it back."""
-        unlimited = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-        await self.target.send("Network.emulateNetworkConditions", {"offline": is_offline, **unlimited})
+    async def set_network(self, network: str) -> None:
+        """Take the network away ("offline"), make it "slow", or give it back ("")."""
+        unlimited = {"downloadThroughput": -1, "uploadThroughput": -1}
+        conditions = {"offline": network == "offline", "latency": SLOW_MS if network == "slow" else 0, **unlimited}
+        await self.target.send("Network.emulateNetworkConditions", conditions)
 
     async def move_clock(self, step_ms: float, offset_ms: float) -> None:
         """Move the clock of the documents that are there by a step; new ones start at the offset from the real time."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.browser.acts import POLL_SECONDS, Acts
@@ -37,7 +38,7 @@ class Window:
         self._popups: list[TabPage] = []
         self._looked_at: set[TabPage] = set()
         self._adopting: set[asyncio.Task[None]] = set()
-        self._is_offline = False
+        self._network = ""
         self._clock_ms = 0.0
         self.downloads = Downloads(chromium, self.main.record)
 
@@ -75,7 +76,7 @@ class Window:
         from pyppeteer.errors import NetworkError
 
         try:
-            await tab.take(target, offline=self._is_offline, clock_ms=self._clock_ms)
+            await tab.take(target, network=self._network, clock_ms=self._clock_ms)
             await self.current.target.send("Page.bringToFront")
         except (ActFailed, NetworkError):
             return  # it closed itself meanwhile
@@ -91,7 +92,8 @@ class Window:
         """Do one act in the tab that is looked at, or to the tabs themselves."""
         own: dict[str, Callable[[str, float], Any]] = {
             "switch_tab": self._switch_tab, "close_tab": self._close_tab,
-            "offline": self._offline, "clock": self._clock,
+            "offline": partial(self._switch, "offline"), "slow": partial(self._switch, "slow"),
+            "clock": self._clock,
         }  # fmt: skip
         if name in own:
             await own[name](arguments["value"] or "", arguments["wait_seconds"])
@@ -137,7 +139,7 @@ class Window:
         self._popups.clear()
         self._looked_at.clear()
         self.current = self.main
-        await self._offline("off")
+        await self._set_network("")
         self._clock_ms = 0.0
         was = self.main.target
         await self.main.reset(base_url, also, Visitor(**visitor), clipboard=clipboard)
@@ -186,14 +188,17 @@ class Window:
         await self.current.target.send("Page.bringToFront")
         self.current.acted()
 
-    async def _offline(self, value: str, _: float = 0.0) -> None:
+    async def _switch(self, network: str, value: str, _: float) -> None:
         if value not in ("on", "off"):
-            raise ActFailed(f"offline is on or off, not {value!r}")
-        if self._is_offline == (value == "on"):
+            raise ActFailed(f"{network} is on or off, not {value!r}")
+        await self._set_network(network if value == "on" else "")
+
+    async def _set_network(self, network: str) -> None:
+        if self._network == network:
             return
-        self._is_offline = value == "on"
+        self._network = network
         for tab in self.tabs:
-            await tab.set_offline(self._is_offline)
+            await tab.set_network(network)
 
     async def _clock(self, value: str, _: float) -> None:
         now = datetime.now(UTC).timestamp() * 1000

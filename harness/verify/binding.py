@@ -197,6 +197,7 @@ class _Walk:
         page = await self.player.site.pages.of(user)
         snapshot = await page.snapshot()
         self._questioned |= {name for name in needed if self.resolve(name)}
+        unseen: dict[str, Locator] = {}
         for _ in range(TRIES):
             if self.binder.calls >= self.max_calls:
                 needed = {name: "the calls for this feature are used up" for name in needed}
@@ -206,11 +207,13 @@ class _Walk:
             needed = await self._accept(page, found, needed)
             if not needed:
                 return
+            unseen = {n: found[n] for n, why in needed.items() if n in found and why.startswith(MATCHED_NOTHING)}
             tried = bool(found.keys() & needed.keys())
             seen, snapshot = snapshot, await self._later(page, snapshot, wait=not (tried or waited))
             if seen == snapshot and not tried:
                 break
         self.problems += [f"{name!r} {when}: {why}" for name, why in needed.items()]
+        self.bound.update(unseen)  # it may have been there and gone; a replay, which watches all the time, tells
         for name in [name for name, why in needed.items() if SAYS_NOTHING in why]:  # taken by analogy, and wrong
             self.bound.pop(name, None)
             self.doubts[name] = needed[name]

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 ActName = Literal[
     "navigate", "reload", "back", "forward", "click", "double_click", "right_click", "hover", "fill", "type", "press",
     "check", "uncheck", "select", "upload", "drag", "answer_dialog", "viewport", "remember", "restart", "flow",
-    "switch_tab", "close_tab", "offline", "clock",
+    "switch_tab", "close_tab", "offline", "slow", "clock",
 ]  # fmt: skip
 
 ExpectName = Literal[
@@ -49,7 +49,7 @@ _ACTS: dict[str, tuple[str, ...]] = {
     "select": ("target", "value"), "upload": ("target", "value"), "drag": ("target", "to"),
     "answer_dialog": ("value",), "viewport": ("value",), "remember": ("target", "value"), "restart": (),
     "flow": ("value",),
-    "switch_tab": ("value",), "close_tab": (), "offline": ("value",), "clock": ("value",),
+    "switch_tab": ("value",), "close_tab": (), "offline": ("value",), "slow": ("value",), "clock": ("value",),
 }  # fmt: skip
 """What each act cannot do without."""
 
@@ -159,8 +159,8 @@ class Act(_Item):
     `value` means: navigate: path; fill, type: text; press: key or chord such as Control+Enter; select: option's
     label; upload: text content of the file (name in `name`); answer_dialog: accept, dismiss or text to enter, for the
     dialogs that the following acts open; viewport: WIDTHxHEIGHT; remember: the name under which `what` is kept; flow:
-    its name, and `as` whose browser does it; switch_tab: new, main or part of a title; offline: on or off; clock: a
-    date or time, or a step such as +1 day.
+    its name, and `as` whose browser does it; switch_tab: new, main or part of a title; offline, slow: on or off; clock:
+    a date or time, or a step such as +1 day.
     """
 
     act: ActName

@@ -50,7 +50,7 @@ def _wrong_start(contract: Contract) -> Iterator[str]:
     for index, item in enumerate(contract.items):
         if item.user in seen:
             continue
-        if isinstance(item, Act) and item.act in ("viewport", "answer_dialog", "restart", "offline", "clock"):
+        if isinstance(item, Act) and item.act in ("viewport", "answer_dialog", "restart", "offline", "slow", "clock"):
             continue
         seen.add(item.user)
         if not (isinstance(item, Act) and item.act == "navigate"):
@@ -160,8 +160,8 @@ def _wrong_act(item: Act) -> str:
         return f"viewport takes WIDTHxHEIGHT such as 390x844, not {value!r}."
     if item.act == "press" and not value.strip():
         return "press takes the name of a key, such as Enter or Control+z."
-    if item.act == "offline" and value not in ("on", "off"):
-        return f"offline takes on or off, not {value!r}."
+    if item.act in ("offline", "slow") and value not in ("on", "off"):
+        return f"{item.act} takes on or off, not {value!r}."
     if item.act == "clock" and not _MOMENT.fullmatch(value):
         return f"clock takes 2024-05-31, 2024-05-31T10:00 or a step such as +1 day, not {value!r}."
     if item.act == "switch_tab" and not value.strip():

@@ -43,6 +43,8 @@ ABOUT_ACTS = {"dialog", "download", "request"}
 SHOWN = {"visible", "text", "value", "checked", "enabled", "focused", "title", "url", "struck_through", "attribute"}
 """What the acts that follow need too: a window of `SHORT` is enough where other groups come after it."""
 SHORT = 0.4
+LOOK_SECONDS = 1.0
+"""A person who looks at the result sees what goes away within a second."""
 NOT_FOUND = "nothing on the page was found to be it"
 
 Resolve = Callable[[str], Locator | None]
@@ -128,6 +130,8 @@ class Player:
     """How long conditions are waited for; None: as the settings say."""
     hold_seconds: float | None = None
     """How long what holds must go on holding; None: as the settings say."""
+    lingers: bool = False
+    """Whether the last group must go on holding for `LOOK_SECONDS`."""
     decide: Decide = judge
     sketches: Sketches = field(default_factory=Sketches)
     memory: dict[str, Kept] = field(default_factory=dict)
@@ -292,6 +296,8 @@ class Player:
     def _window(self, group: Sequence[tuple[int, Expectation]], contract: Contract) -> float:
         """How long a group must go on holding, in seconds: what must be absent, and the end, are looked at longer."""
         is_last = group[-1][0] == len(contract.items) - 1
+        if is_last and self.lingers:
+            return max(self._hold, LOOK_SECONDS)
         is_short = not is_last and all(e.expect in SHOWN for _, e in group)
         return self._hold * (SHORT if is_short else 1)
 

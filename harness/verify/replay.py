@@ -63,7 +63,9 @@ class Replayer:
 
     def player(self, site: Site, wait_seconds: float | None = None, hold_seconds: float | None = None) -> Player:
         """A player for one site."""
-        return Player(site, self.settings, wait_seconds, hold_seconds, self.decide, Sketches(self.pictures))
+        return Player(
+            site, self.settings, wait_seconds, hold_seconds, decide=self.decide, sketches=Sketches(self.pictures)
+        )
 
     async def replay(
         self,
@@ -74,6 +76,7 @@ class Replayer:
         purpose: Purpose,
         steps: Sequence[str] = (),
         pictures: bool = True,
+        lingers: bool = False,
     ) -> ReplayResult:
         """Play a check once on empty data.
 
@@ -84,13 +87,14 @@ class Replayer:
             purpose: for the event and the evidence.
             steps: the feature's own lines, for the words of a failure.
             pictures: of all groups; else nothing is kept unless it fails, and then a picture of that.
+            lingers: what the end shows must stay there for as long as a person looks.
 
         Raises: BrowserError, ShellError: a fault of ours, no verdict.
         """
         feature_id = check.contract.feature_id
         evidence = Evidence(self.evidence_dir, check.contract, site, pictures=pictures) if self.evidence_dir else None
         try:
-            result = await self._play(check, elements, site, evidence, steps, takes=purpose == "prove")
+            result = await self._play(check, elements, site, evidence, steps, purpose == "prove", lingers)
             if evidence and (pictures or not result.passed):
                 where = await evidence.finish(check, elements, result, purpose)
                 result = replace(result, evidence=str(where))
@@ -109,8 +113,8 @@ class Replayer:
         purpose: Purpose,
         steps: Sequence[str] = (),
     ) -> ReplayResult:
-        """Play it twice; what fails first is the result, else the second."""
-        first = await self.replay(check, elements, site, purpose=purpose, steps=steps, pictures=False)
+        """Play it twice, once lingering at the end; what fails first is the result, else the second."""
+        first = await self.replay(check, elements, site, purpose=purpose, steps=steps, pictures=False, lingers=True)
         if not first.passed:
             return first
         second = await self.replay(check, elements, site, purpose=purpose, steps=steps)
@@ -133,13 +137,13 @@ class Replayer:
         site: Site,
         evidence: Evidence | None,
         steps: Sequence[str],
-        *,
         takes: bool,
+        lingers: bool,
     ) -> ReplayResult:
         """Play; a page that ends the browser gets a second chance in a new one, and is told then."""
         on_group = evidence.on_group if evidence else None
         resolve, player = resolver(check, elements), self.player(site)
-        player.sketches.takes = takes
+        player.sketches.takes, player.lingers = takes, lingers
         try:
             result = await twice_at_most(
                 site, lambda: player.play(check.contract, resolve, on_group=on_group, steps=steps)

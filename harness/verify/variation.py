@@ -293,7 +293,7 @@ def _is_plain(text: str) -> bool:
 def _names_something(item: Item) -> bool:
     """Whether `value` is no text of a page: a key, a size, a remembered name."""
     if isinstance(item, Act):
-        return item.act in ("press", "viewport", "remember", "flow", "offline", "clock")
+        return item.act in ("press", "viewport", "remember", "flow", "offline", "slow", "clock")
     return item.expect in ("unchanged", "changed", "style")
 
 

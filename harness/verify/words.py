@@ -156,6 +156,7 @@ def _act(item: Act, targets: Mapping[str, str]) -> str:
         ),
         "close_tab": "close the tab",
         "offline": "take the network away" if item.value == "on" else "give the network back",
+        "slow": "make the network slow" if item.value == "on" else "make the network fast again",
         "clock": f"set the clock of the pages to {value}",
         "flow": f"do as always: {item.value}",
     }

@@ -171,7 +171,8 @@ async def test_an_old_name_that_matches_nothing_any_more_is_bound_anew(tmp_path)
 async def test_doubted_names_are_bound_by_a_fresh_binder_and_the_others_stay(tmp_path):
     wrong = ELEMENTS | {"left": Locator(role="heading")}
     async with playing(tmp_path) as player:
-        binding, requests = await bound(player, knowing, "delete", wrong, doubts={"left": "matched the heading"})
+        why = {"left": "matched the heading"}
+        binding, requests = await bound(player, knowing, "delete", wrong, doubts=why, max_calls=MAX_CALLS)
         assert await passes(player, "delete", wrong | binding.bindings)
     assert binding.bindings == {"left": ELEMENTS["left"]}
     assert "left: matched the heading" in requests[0].last

@@ -210,6 +210,21 @@ async def test_offline_takes_the_network_away_and_gives_it_back(shown: Shown):
     assert await shown.text() == "again"
 
 
+async def test_on_a_slow_network_what_is_shown_meanwhile_can_be_seen(shown: Shown):
+    asks = """<button onclick="tell('asking'); fetch('/x').then(() => tell('answered'))">Ask</button>"""
+    page = await shown.show(OUT + asks)
+    shown._site.pages["/x"] = "x"
+    await page.act("slow", value="on")
+    await page.act("click", button("Ask"))
+    assert await shown.text() == "asking"
+    async with asyncio.timeout(10):
+        while await shown.text() != "answered":
+            pass
+    await page.act("slow", value="off")
+    await page.act("click", button("Ask"))
+    assert await shown.text() == "answered"
+
+
 async def test_requests_are_told_with_body_and_status(shown: Shown):
     page = await shown.show("""<button onclick="fetch('/notes?x=1', {method: 'POST', body: 'title=Rent'})">Save</button>
       <img src=/logo.png>""")
