@@ -56,12 +56,17 @@ class Hall:
         """
         data_dir = self.scratch / "sites" / name
         stamps = data_dir.with_suffix(".stamps") if anew else self.stamps_dir
-        async with serve(tree, self.room, self.settings.app, data_dir, stamps_dir=stamps) as instance:
-            pages = Pages(self.browser)
-            try:
-                yield Site(instance, pages)
-            finally:
-                await pages.close()
+        pages = Pages(self.browser)
+        preparing = asyncio.create_task(pages.prepare())  # while the application starts
+        try:
+            async with serve(tree, self.room, self.settings.app, data_dir, stamps_dir=stamps) as instance:
+                try:
+                    yield Site(instance, pages)
+                finally:
+                    await pages.close()
+        finally:
+            await preparing
+            await pages.close()
 
 
 async def candidate_of(parts: Parts, tree: Worktree) -> tuple[Worktree, Snapshot]:

@@ -36,6 +36,7 @@ def lint_contract(contract: Contract, feature: Feature, spec_lines: str = "") ->
         *_wrong_steps(contract, feature),
         *_unwitnessed(contract),
         *_not_replaced(contract),
+        *_contradicted(contract),
         *_not_quoted(contract, text),
         *_idle_end(contract),
         *_poor_samples(contract, text),
@@ -92,6 +93,19 @@ def _not_replaced(contract: Contract) -> Iterator[str]:
             yield f"items[{index}]: {item.to!r} was not seen before; expect it visible before what replaces it."
         if _shows(item):
             there.add(item.target)
+
+
+def _contradicted(contract: Contract) -> Iterator[str]:
+    """Expectations between two acts must hold together."""
+    for group in contract.groups():
+        there = {item.target for _, item in group if isinstance(item, Expectation) and item.expect == "visible"}
+        for index, item in group:
+            if isinstance(item, Expectation) and item.expect == "hidden" and item.target in there:
+                yield (
+                    f"items[{index}]: {item.target!r} is expected visible and hidden with no act between, but what is "
+                    "expected between two acts must hold at one moment. Put an act between them; of what is shown "
+                    'only while the server is awaited: slow "on" before, slow "off" between.'
+                )
 
 
 def _shows(item: Item) -> bool:

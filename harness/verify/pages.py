@@ -7,6 +7,8 @@ checks costs a new page; one that ends during a check is a fault.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -31,6 +33,13 @@ class Pages:
         self._also: tuple[str, ...] = ()
         self._clipboard = False
         self._visitor = USUAL
+        self._making = asyncio.Lock()
+
+    async def prepare(self) -> None:
+        """Open the first page ahead of its need; why none comes up is told when it is needed."""
+        async with self._making:
+            with contextlib.suppress(BrowserError):
+                self._pages[""] = await self._browser.new_page()
 
     def begin(self, base_url: str, also: tuple[str, ...] = ()) -> None:
         """A new check of the application at these addresses starts: pages are emptied before they are used again."""
@@ -85,14 +94,15 @@ class Pages:
 
     async def _empty(self, user: str) -> None:
         """Give a user an empty page; a new one when the old went down with its browser."""
-        if page := self._pages.get(user):
-            try:
-                await page.reset(self._base_url, self._also, visitor=self._visitor, clipboard=self._clipboard)
-                return
-            except BrowserError:
-                await self.close()
-        page = self._pages[user] = await self._browser.new_page()
-        await page.reset(self._base_url, self._also, visitor=self._visitor, clipboard=self._clipboard)
+        async with self._making:
+            if page := self._pages.get(user):
+                try:
+                    await page.reset(self._base_url, self._also, visitor=self._visitor, clipboard=self._clipboard)
+                    return
+                except BrowserError:
+                    await self.close()
+            page = self._pages[user] = await self._browser.new_page()
+            await page.reset(self._base_url, self._also, visitor=self._visitor, clipboard=self._clipboard)
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ ABOUT_ACTS = {"dialog", "download", "request"}
 SHOWN = {"visible", "text", "value", "checked", "enabled", "focused", "title", "url", "struck_through", "attribute"}
 """What the acts that follow need too: a window of `SHORT` is enough where other groups come after it."""
 SHORT = 0.4
-LOOK_SECONDS = 1.0
-"""A person who looks at the result sees what goes away within a second."""
+LOOK_SECONDS = 0.6
+"""At the end of a check: a person who looks at the result notices when it goes away."""
 NOT_FOUND = "nothing on the page was found to be it"
 
 Resolve = Callable[[str], Locator | None]

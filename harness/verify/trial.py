@@ -68,7 +68,7 @@ class Trial:
             if first.result.passed:
                 return first
         binding = await bind(
-            self.model, contract, self.feature, self.replayer.player(self.site), elements, conversation
+            self.model, contract, self.feature, self.replayer.player(self.site, hold_seconds=0), elements, conversation
         )
         self._tell(contract, binding)
         if first is None or binding.bindings:
@@ -83,7 +83,7 @@ class Trial:
         self, first: Tried, elements: Mapping[str, Locator], conversation: str, doubts: Mapping[str, str]
     ) -> Tried:
         contract, bound = first.check.contract, first.check.bindings
-        player, left = self.replayer.player(self.site), allowed_calls(contract) - first.calls
+        player, left = self.replayer.player(self.site, hold_seconds=0), allowed_calls(contract) - first.calls
         everything = {**elements, **bound}
         other = await rebind(
             self.model, contract, self.feature, player, everything, conversation, doubts, max_calls=left

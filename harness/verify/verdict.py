@@ -9,6 +9,7 @@ The first of these that does not hold is the reason, in words the coder can act 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -155,14 +156,14 @@ async def verify_feature(case: Case) -> Verdict:
     async with open_hall(parts.project, parts.settings, parts.events, tree.path, tree.prefix, hall_name) as hall:
         try:
             async with hall.site(tree.directory, "new") as site:
-                verdict = await _proved(case, hall, site, snapshot.content)
+                verdict = await _proved(case, hall, site)
                 if verdict.passed:
-                    verdict = await _amended(case, hall, site, verdict, snapshot.content)
+                    verdict = await _amended(case, hall, site, verdict)
+                if verdict.passed:
+                    verdict = await _for_all(case, hall, site, tree, snapshot.content, verdict)
         except AppNotStarted as exc:
             said = fence(str(exc), "the harness running init.sh")
             verdict = _no(case, f"The application does not start on a fresh copy with empty data.\n{said}")
-        if verdict.passed:
-            verdict = await _harmless(case, hall, tree, snapshot.content, verdict)
         if verdict.passed:
             verdict = await _gate(case, hall, verdict)
         if verdict.passed and verdict.check:
@@ -188,8 +189,8 @@ async def prove_start(parts: Parts, tree: Worktree) -> str:
     return ""
 
 
-async def _proved(case: Case, hall: Hall, site: Site, content: str) -> Verdict:
-    """Bind, replay twice, show that it means something and works for others."""
+async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
+    """Bind, replay twice, and show that it means something."""
     async with Before.open(hall.replayer, case.elements.locators(), lambda: _baseline(case, hall)) as before:
         tried = await _tried(case, hall, site, case.contract, case.conversation, case.known, before.look)
         check, result = tried.check, tried.result
@@ -207,7 +208,7 @@ async def _proved(case: Case, hall: Hall, site: Site, content: str) -> Verdict:
         return _no(case, why, check=check, evidence=result.evidence)
     final, shared = case.elements.share(check.model_copy(update={"proof": proof.items}))
     taken = hall.replayer.pictures.taken()
-    verdict = Verdict(
+    return Verdict(
         feature_id=case.feature.id,
         passed=True,
         check=final,
@@ -215,7 +216,6 @@ async def _proved(case: Case, hall: Hall, site: Site, content: str) -> Verdict:
         pictures={name: base64.b64encode(png).decode() for name, png in taken.items()},
         evidence=result.evidence,
     )
-    return await _for_others(case, hall, site, verdict, content)
 
 
 async def _tried(
@@ -273,16 +273,31 @@ async def _second_opinion(case: Case, hall: Hall, site: Site) -> str:
     return f"The feature seems to be there already, and an independent check of it fails.\n{result.reason}"
 
 
-async def _for_others(case: Case, hall: Hall, site: Site, verdict: Verdict, content: str) -> Verdict:
+async def _for_all(case: Case, hall: Hall, site: Site, tree: Worktree, content: str, verdict: Verdict) -> Verdict:
+    """It must work for others, and the earlier features must go on working: looked at side by side."""
+    harmless = asyncio.create_task(_harmless(case, hall, tree, content, verdict))
+    try:
+        others = await _for_others(case, hall, site, content, verdict)
+        return await harmless if others.passed else others
+    finally:
+        harmless.cancel()
+        await asyncio.gather(harmless, return_exceptions=True)
+
+
+async def _for_others(case: Case, hall: Hall, site: Site, content: str, verdict: Verdict) -> Verdict:
     """It must pass with other texts too, which depend on what is judged and so are known to nobody before."""
     assert verdict.check is not None
     elements = case.elements.with_more(verdict.elements).locators()
-    seed, steps = f"{content} {case.feature.id}", case.feature.steps
-    failed = await failure_with_other_texts(hall.replayer, verdict.check, elements, site, seed, steps)
-    return _no(case, failed.reason, check=verdict.check, evidence=failed.evidence) if failed else verdict
+    changed = {each.feature.id: each.feature for each in case.amendments}
+    for name, check in {case.feature.id: verdict.check, **verdict.amended}.items():
+        seed, steps = f"{content} {name}", changed.get(name, case.feature).steps
+        failed = await failure_with_other_texts(hall.replayer, check, elements, site, seed, steps)
+        if failed:
+            return _no(case, failed.reason, check=verdict.check, evidence=failed.evidence)
+    return verdict
 
 
-async def _amended(case: Case, hall: Hall, site: Site, verdict: Verdict, content: str) -> Verdict:
+async def _amended(case: Case, hall: Hall, site: Site, verdict: Verdict) -> Verdict:
     """Features that this one was declared to change pass by checks that take its text in, proved as any other."""
     for amendment in case.amendments:
         name = amendment.feature.id
@@ -295,7 +310,7 @@ async def _amended(case: Case, hall: Hall, site: Site, verdict: Verdict, content
             conversation=f"{case.conversation}/changes-{name}",
             known={},
         )
-        found = await _proved(own, hall, site, content)
+        found = await _proved(own, hall, site)
         if found.check is None or not found.passed:
             said = f"The feature itself passes, but {name}, which it changes, does not as changed.\n{found.reason}"
             park = {"park_reason": found.park_reason, "park_now": found.park_now, "evidence": found.evidence}

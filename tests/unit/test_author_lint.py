@@ -51,6 +51,14 @@ def test_a_good_contract_has_no_problems():
         (lambda c: [*c, {"step": 4, "expect": "visible", "target": "box"}], "there is no step 4; the feature has 3"),
         (lambda c: [*c[:5], {"step": 2, "expect": "hidden", "target": "item"}], "step 3 says what is seen"),
         (lambda c: [*c[:3], *c[4:]], "'item' is only ever absent"),
+        (
+            lambda c: [
+                *c,
+                {"step": 3, "expect": "hidden", "target": "box"},
+                {"step": 3, "expect": "visible", "target": "box"},
+            ],
+            "'box' is expected visible and hidden with no act between",
+        ),
         (lambda c: [*c[:5], {"step": 3, "expect": "count", "target": "total", "number": 0}], "only ever absent"),
         (
             lambda c: [*c, {"step": 3, "expect": "text", "target": "total", "value": "Nothing"}],
