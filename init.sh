@@ -189,11 +189,14 @@ check() { # all of them are run, so that one look shows everything
 
 bench() {
   cd -- "$root"
-  local script
-  for script in tests/bench/bench_"${1:-*}".py; do
-    [[ -f $script ]] || fail 2 "There is no benchmark '${1:-}' in tests/bench."
-    say "$script"
-    "$venv/bin/python" "$script"
+  local name script names=("${1:-*}")
+  [[ ${1:-} != verify ]] || names=(names mutants liars replay)
+  for name in "${names[@]}"; do
+    for script in tests/bench/bench_$name.py; do
+      [[ -f $script ]] || fail 2 "There is no benchmark '$name' in tests/bench."
+      say "$script"
+      "$venv/bin/python" "$script"
+    done
   done
 }
 

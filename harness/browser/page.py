@@ -44,6 +44,7 @@ class TabPage:
         self._clock_script: str | None = None
         self._clipboard_lie: str | None = None
         self._due: tuple[float, float] | None = None
+        self._is_slow = False
 
     async def open(self, host: str = "") -> None:
         """Open the tab in a context that reaches loopback and `host`."""
@@ -93,6 +94,7 @@ class TabPage:
     async def set_network(self, network: str) -> None:
         """Take the network away ("offline"), make it "slow", or give it back ("")."""
         unlimited = {"downloadThroughput": -1, "uploadThroughput": -1}
+        self._is_slow = network == "slow"
         conditions = {"offline": network == "offline", "latency": SLOW_MS if network == "slow" else 0, **unlimited}
         await self.target.send("Network.emulateNetworkConditions", conditions)
 
@@ -232,7 +234,8 @@ class TabPage:
     async def ready(self, limit: float = 3.0) -> bool:
         """Wait until the document is loaded, its requests are answered and it is quiet; bounded, never a failure.
 
-        The time that has gone by since the last act counts.
+        The time that has gone by since the last act counts. On a slow network answers are not awaited: who makes it
+        slow wants to see what is shown meanwhile.
 
         Returns: whether it was ready already.
         """
@@ -247,7 +250,7 @@ class TabPage:
                 is_calm, at_once = await self.frames.settle(calm_ms, (clock() - since) * 1000, left * 1000)
             except WorldGone:
                 is_calm = at_once = False
-            if is_calm and not self.news.is_loading():
+            if is_calm and (self._is_slow or not self.news.is_loading()):
                 return at_once and looks == 1
             await asyncio.sleep(0.02)
         return False

@@ -216,7 +216,7 @@ async def test_on_a_slow_network_what_is_shown_meanwhile_can_be_seen(shown: Show
     shown._site.pages["/x"] = "x"
     await page.act("slow", value="on")
     await page.act("click", button("Ask"))
-    assert await shown.text() == "asking"
+    assert await shown.text() == "asking"  # read at once, and before the answer
     async with asyncio.timeout(10):
         while await shown.text() != "answered":
             pass
