@@ -26,7 +26,7 @@ main() {
   case $command in
     setup) setup && how_to_call ;;
     demo) setup && exec "$venv/bin/harness" demo "$@" ;;
-    test) setup && cd -- "$root" && exec "$venv/bin/python" -m pytest -n auto --dist loadfile "$@" ;;
+    test) setup && cd -- "$root" && exec "$venv/bin/python" -m pytest -n auto --dist loadfile --no-loadscope-reorder "$@" ;;
     lint) setup && lint ;;
     bench) setup && bench "$@" ;;
     help | -h | --help) usage ;;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -139,7 +140,8 @@ class Window:
         self._popups.clear()
         self._looked_at.clear()
         self.current = self.main
-        await self._set_network("")
+        with suppress(ActFailed):  # of a page that crashed: it is replaced below
+            await self._set_network("")
         self._clock_ms = 0.0
         was = self.main.target
         await self.main.reset(base_url, also, Visitor(**visitor), clipboard=clipboard)

@@ -164,7 +164,13 @@ class Instance:
 
 @asynccontextmanager
 async def serve(
-    tree: Path, room: Room, app: AppSettings, data_dir: Path, *, stamps_dir: Path | None = None
+    tree: Path,
+    room: Room,
+    app: AppSettings,
+    data_dir: Path,
+    *,
+    stamps_dir: Path | None = None,
+    is_prepared: bool = False,
 ) -> AsyncIterator[Instance]:
     """Prepare a tree when that is due, start its application on empty data, stop it on leaving.
 
@@ -174,12 +180,13 @@ async def serve(
         app: its commands.
         data_dir: a directory of this instance alone; emptied.
         stamps_dir: where it is kept that a tree is prepared; None: beside the data.
+        is_prepared: nothing is to be prepared, whatever is kept.
 
     Raises: AppNotStarted: it cannot be prepared or does not answer. ShellError: the sandbox failed.
     """
     policy = _policy_for(tree, room.policy, data_dir)
     stamp = Stamp(tree, stamps_dir or data_dir.parent, ignored=frozenset(policy.protected))
-    if app.prepare and not stamp.is_valid():
+    if app.prepare and not is_prepared and not stamp.is_valid():
         await prepare(room, app, policy, stamp)
     ports = [await room.free_port() for _ in range(PORTS)]
     instance = Instance(room, policy, app, ports, stamp.seed)

@@ -117,12 +117,20 @@ def keep_within(root: Path, limit_bytes: int = ALL_BYTES) -> None:
     """
     pictures = sorted(root.glob("*/*-*/*.png"), key=lambda path: (path.parent.name, path.name), reverse=True)
     pictures.sort(key=lambda path: path.parent.name.startswith("failed-"), reverse=True)
-    kept = sum(path.stat().st_size for path in root.glob("*/*/result.json"))
+    kept = sum(_size(path) for path in root.glob("*/*/result.json"))
     for path in pictures:
-        kept += path.stat().st_size
-        if kept > limit_bytes:
-            kept -= path.stat().st_size
-            path.unlink()
+        size = _size(path)
+        if kept + size > limit_bytes:
+            path.unlink(missing_ok=True)
+        else:
+            kept += size
+
+
+def _size(path: Path) -> int:
+    """In bytes; 0 when another process has put the file away meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
 
 
 def _worth_a_picture(contract: Contract) -> frozenset[int]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,10 +43,14 @@ class Hall:
     settings: Settings
     scratch: Path
     stamps_dir: Path
+    _served: Counter[Path] = field(default_factory=Counter)
+    """Trees whose application runs, and how many times."""
 
     @asynccontextmanager
     async def site(self, tree: Path, name: str, *, anew: bool = False) -> AsyncIterator[Site]:
         """The application of a tree, running on data of its own, and pages to look at it.
+
+        A tree that is served already is not prepared again, whatever its application wrote there meanwhile.
 
         Args:
             tree: the project's directory in some checkout.
@@ -59,10 +64,15 @@ class Hall:
         pages = Pages(self.browser)
         preparing = asyncio.create_task(pages.prepare())  # while the application starts
         try:
-            async with serve(tree, self.room, self.settings.app, data_dir, stamps_dir=stamps) as instance:
+            is_prepared = bool(self._served[tree])
+            async with serve(
+                tree, self.room, self.settings.app, data_dir, stamps_dir=stamps, is_prepared=is_prepared
+            ) as instance:
+                self._served[tree] += 1
                 try:
                     yield Site(instance, pages)
                 finally:
+                    self._served[tree] -= 1
                     await pages.close()
         finally:
             await preparing

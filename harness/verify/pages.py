@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.browser.failed import ActFailed
 from harness.browser.visitor import USUAL, Visitor
 from harness.errors import BrowserError
 
@@ -38,7 +39,7 @@ class Pages:
     async def prepare(self) -> None:
         """Open the first page ahead of its need; why none comes up is told when it is needed."""
         async with self._making:
-            with contextlib.suppress(BrowserError):
+            with contextlib.suppress(BrowserError, ActFailed):
                 self._pages[""] = await self._browser.new_page()
 
     def begin(self, base_url: str, also: tuple[str, ...] = ()) -> None:

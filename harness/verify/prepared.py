@@ -7,6 +7,7 @@ no model meets it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -60,8 +61,9 @@ class Stamp:
         """Of all that `prepare` may read: it builds as well as installs, so every source counts."""
         total = hashlib.sha256()
         for path in sorted(_sources(self._tree, self._ignored | made)):
-            total.update(f"{path.relative_to(self._tree)}\0".encode(errors="surrogateescape"))
-            total.update(hashlib.sha256(path.read_bytes()).digest())
+            with contextlib.suppress(FileNotFoundError):  # a temporary file of an application that runs here
+                content = hashlib.sha256(path.read_bytes()).digest()
+                total.update(f"{path.relative_to(self._tree)}\0".encode(errors="surrogateescape") + content)
         return total.hexdigest()
 
 

@@ -171,7 +171,7 @@ class _Trial:
             )
         except (_Spoiled, AppNotStarted):
             return None
-        except EndsBrowser as exc:
+        except (EndsBrowser, ActFailed) as exc:
             result = ReplayResult((), False, str(exc))
         self.replayer.tell(self.check.contract.feature_id, "perturb", result)
         return result

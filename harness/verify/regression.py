@@ -7,6 +7,7 @@ by the next. A feature that is broken before the work in question began is not b
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from harness.commits import Commit
     from harness.features import FeatureList
     from harness.parts import Parts
+    from harness.verify.replay import Replayer, Site
     from harness.worktree import Worktree
 
 LOG = 1000
@@ -78,7 +80,15 @@ class Regression:
 
 
 async def regress_earlier(
-    hall: Hall, tree: Worktree, content: str, earlier: Earlier, since: str, parts: Parts, seconds: float | None
+    hall: Hall,
+    tree: Worktree,
+    content: str,
+    earlier: Earlier,
+    since: str,
+    parts: Parts,
+    seconds: float | None,
+    *,
+    site: Site | None = None,
 ) -> Regression:
     """Replay what is not known to hold on a content, the likeliest to be broken first.
 
@@ -90,6 +100,7 @@ async def regress_earlier(
         since: the commit since which something changed; empty: unknown, nothing comes first for that.
         parts: whose state directory holds the history.
         seconds: None: as the settings say; 0: all of them.
+        site: an instance of the tree that is open already and not in use.
 
     Raises: BrowserError, ShellError: a fault of ours. FeatureFileError: the history is broken.
     """
@@ -106,7 +117,7 @@ async def regress_earlier(
         hall.replayer,
         {name: earlier.checks[name] for name in first},
         earlier.elements.locators(),
-        lambda worker: hall.site(tree.directory, f"worker-{worker}"),
+        lambda worker: nullcontext(site) if site and not worker else hall.site(tree.directory, f"worker-{worker}"),
         steps={feature.id: feature.steps for feature in earlier.features.features},
         seconds=seconds,
     )
@@ -170,26 +181,35 @@ async def who_broke(
     passed = {_passed_in(commit): index for index, commit in enumerate(line)}
     start = min((passed[name] for name in names if name in passed), default=len(line))
     proved = {name: passed[name] - start for name in names if name in passed}
-    return await find_breaks(line[start:], proved, lambda at, some: holding_at(parts, hall, at.sha, earlier, some))
+
+    async def holds_at(commit: Commit, some: Collection[str]) -> set[str]:
+        try:
+            return await holding_at(parts, hall, commit.sha, earlier, some)
+        except AppNotStarted:
+            return set()
+
+    return await find_breaks(line[start:], proved, holds_at)
 
 
 async def holding_at(parts: Parts, hall: Hall, sha: str, earlier: Earlier, names: Collection[str]) -> set[str]:
-    """Which of some features hold at a commit; none where the application does not start there."""
+    """Which of some features hold at a commit; what fails there is played a second time.
+
+    Raises: AppNotStarted: the application does not start there.
+    """
     place = parts.project.worktrees_dir / f"{parts.thread_id}.baseline"
     tree = await parts.repo.checkout_at(sha, place)
     replayer = replace(hall.replayer, evidence_dir=None)  # evidence is of what is there now
     checks = {name: earlier.checks[name] for name in names}
-    held = set()
-    try:
-        async with hall.site(tree.directory, "earlier") as site:
-            for name, check in checks.items():
-                result = await replayer.replay(
-                    check, earlier.elements.locators(), site, purpose="regress", pictures=False
-                )
-                held |= {name} if result.passed else set()
-    except AppNotStarted:
-        return set()
-    return held
+    async with hall.site(tree.directory, "earlier") as site:
+        return {name for name, check in checks.items() if await _holds(replayer, check, earlier, site)}
+
+
+async def _holds(replayer: Replayer, check: Check, earlier: Earlier, site: Site) -> bool:
+    for _ in range(2):
+        locators = earlier.elements.locators()
+        if (await replayer.replay(check, locators, site, purpose="regress", pictures=False)).passed:
+            return True
+    return False
 
 
 def _touches_code(commit: Commit) -> bool:

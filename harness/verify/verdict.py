@@ -9,7 +9,6 @@ The first of these that does not hold is the reason, in words the coder can act 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -160,7 +159,9 @@ async def verify_feature(case: Case) -> Verdict:
                 if verdict.passed:
                     verdict = await _amended(case, hall, site, verdict)
                 if verdict.passed:
-                    verdict = await _for_all(case, hall, site, tree, snapshot.content, verdict)
+                    verdict = await _for_others(case, hall, site, snapshot.content, verdict)
+                if verdict.passed:
+                    verdict = await _harmless(case, hall, site, tree, snapshot.content, verdict)
         except AppNotStarted as exc:
             said = fence(str(exc), "the harness running init.sh")
             verdict = _no(case, f"The application does not start on a fresh copy with empty data.\n{said}")
@@ -273,17 +274,6 @@ async def _second_opinion(case: Case, hall: Hall, site: Site) -> str:
     return f"The feature seems to be there already, and an independent check of it fails.\n{result.reason}"
 
 
-async def _for_all(case: Case, hall: Hall, site: Site, tree: Worktree, content: str, verdict: Verdict) -> Verdict:
-    """It must work for others, and the earlier features must go on working: looked at side by side."""
-    harmless = asyncio.create_task(_harmless(case, hall, tree, content, verdict))
-    try:
-        others = await _for_others(case, hall, site, content, verdict)
-        return await harmless if others.passed else others
-    finally:
-        harmless.cancel()
-        await asyncio.gather(harmless, return_exceptions=True)
-
-
 async def _for_others(case: Case, hall: Hall, site: Site, content: str, verdict: Verdict) -> Verdict:
     """It must pass with other texts too, which depend on what is judged and so are known to nobody before."""
     assert verdict.check is not None
@@ -293,7 +283,8 @@ async def _for_others(case: Case, hall: Hall, site: Site, content: str, verdict:
         seed, steps = f"{content} {name}", changed.get(name, case.feature).steps
         failed = await failure_with_other_texts(hall.replayer, check, elements, site, seed, steps)
         if failed:
-            return _no(case, failed.reason, check=verdict.check, evidence=failed.evidence)
+            no = {"passed": False, "reason": failed.reason, "evidence": failed.evidence}
+            return verdict.model_copy(update=no)
     return verdict
 
 
@@ -315,19 +306,26 @@ async def _amended(case: Case, hall: Hall, site: Site, verdict: Verdict) -> Verd
             said = f"The feature itself passes, but {name}, which it changes, does not as changed.\n{found.reason}"
             park = {"park_reason": found.park_reason, "park_now": found.park_now, "evidence": found.evidence}
             return verdict.model_copy(update={"passed": False, "reason": said, **park})
-        more = {"elements": {**verdict.elements, **found.elements}, "amended": {**verdict.amended, name: found.check}}
+        more = {
+            "elements": {**verdict.elements, **found.elements},
+            "amended": {**verdict.amended, name: found.check},
+            "pictures": {**verdict.pictures, **found.pictures},
+        }
         verdict = verdict.model_copy(update=more)
     return verdict
 
 
-async def _harmless(case: Case, hall: Hall, tree: Worktree, content: str, verdict: Verdict) -> Verdict:
+async def _harmless(case: Case, hall: Hall, site: Site, tree: Worktree, content: str, verdict: Verdict) -> Verdict:
     """Earlier features must still pass; one that was broken before this work began is not held against it."""
     earlier = Earlier(case.features, case.passed, case.elements.with_more(verdict.elements))
     earlier = earlier.without({case.feature.id, *verdict.amended})
     seconds = 0 if case.everything else None
-    done = await regress_earlier(hall, tree, content, earlier, case.base_sha, case.parts, seconds)
+    done = await regress_earlier(hall, tree, content, earlier, case.base_sha, case.parts, seconds, site=site)
     names = [result.feature_id for result in done.broken]
-    held_before = await holding_at(case.parts, hall, case.base_sha, earlier, names) if names else set()
+    try:
+        held_before = await holding_at(case.parts, hall, case.base_sha, earlier, names) if names else set()
+    except AppNotStarted:
+        held_before = set(names)  # what cannot be known forgives nothing
     broken = [result for result in done.broken if result.feature_id in held_before]
     late = [name for name in names if name not in held_before]
     words = done.words + (f", broken before: {', '.join(late)}" if late else "")

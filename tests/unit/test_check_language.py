@@ -69,9 +69,9 @@ def test_every_example_on_the_page_is_what_its_row_is_about():
 
 
 def test_a_row_that_is_missing_or_wrong_would_be_found():
-    page = '\n## Acts\n\n| `click` | target | clicks | `{"act": "clik"}` |\n'
+    page = '\n## Acts\n\n| `click` | target | clicks | `{"act": "clack"}` |\n'
     assert set(rows("Acts", page)) == {"click"} != set(get_args(ActName))
-    with pytest.raises(ValueError, match="clik"):
+    with pytest.raises(ValueError, match="clack"):
         Act.model_validate(example(rows("Acts", page)["click"]))
 
 
