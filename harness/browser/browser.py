@@ -104,8 +104,6 @@ class Browser:
         try:
             return await self._opened(wire, width, height)
         except BrowserError:  # it has ended, which nobody had noticed yet
-            if wire.is_alive:
-                raise  # others look at their pages in it
             await wire.close()
             return await self._opened(await self.running(), width, height)
 
