@@ -19,7 +19,9 @@ _LITERAL = ("text", "value", "title", "dialog", "clipboard", "download")
 _ABOUT_PAGE = ("console_clean", "no_failed_requests", "no_overflow", "controls_named")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z?)?|[+-]\d+ (second|minute|hour|day|week)s?")
 _BLANK_WORDS = re.compile(r"\b(blank|blanks|empty|emptied|clear|clears|cleared|white ?space|spaces?)\b", re.IGNORECASE)
-_RELOADS = re.compile(r"\b(re-?load(?:s|ed|ing)?|refresh(?:es|ed|ing)?)\b", re.IGNORECASE)
+_RELOADS = re.compile(
+    r"(?<!without )(?<!without a )(?<!no )(?<!not )\b(re-?load(?:s|ed|ing)?|refresh(?:es|ed|ing)?)\b", re.IGNORECASE
+)
 
 
 def lint_contract(contract: Contract, feature: Feature, spec_lines: str = "") -> list[str]:

@@ -112,6 +112,8 @@ def test_a_step_that_loads_again_needs_a_reload():
         "step 2 loads the page again ('Reload; verify it is still there') but has no reload act."
     ]
     assert lint([*items[:4], {"step": 2, "act": "reload"}, items[4]], again) == []
+    live = Feature(id="F003", description="Live", steps=("Add 'Buy milk'", "Without reloading it is still there"))
+    assert lint(items, live) == []
 
 
 @pytest.mark.parametrize(
