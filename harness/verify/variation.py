@@ -14,6 +14,7 @@ a path, a formula), or the application showed it before it was entered.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,13 +23,16 @@ from itertools import takewhile
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
+from harness.browser.failed import ActFailed
 from harness.browser.visitor import OTHER
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Act, Check, Contract, Expectation, Item, Locator
 from harness.verify.judge import COLOURS, fold, quote, visible_of
-from harness.verify.replay import resolver
+from harness.verify.replay import EndsBrowser, resolver, twice_at_most
 
 if TYPE_CHECKING:
+    from harness.browser.browser import Page
+    from harness.browser.values import Observation
     from harness.verify.player import Group, ItemResult, ReplayResult
     from harness.verify.replay import Replayer, Site
 
@@ -44,6 +48,8 @@ MEANT = frozenset(
 """Words that an application may understand."""
 DRAWS = 50
 """Alphabets tried until every text changes."""
+ROUNDS = 3
+"""Of plays that each leave alone what the one before showed to be the application's own; one is usual."""
 
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]+(?:['\u2019-][A-Za-z]+)*")
 _PLAIN = re.compile(r"[\s.,!?;:'\u2019\"()A-Za-z0-9À-ɏ&-]+")
@@ -130,7 +136,7 @@ def vary(check: Check, elements: Mapping[str, Locator], seed: str, keep: Collect
 async def failure_with_other_texts(
     replayer: Replayer, check: Check, elements: Mapping[str, Locator], site: Site, seed: str, steps: Sequence[str]
 ) -> ReplayResult | None:
-    """Play a check that passes with other texts; returns what failed, or None.
+    """Play a check that passes with other texts; returns what failed twice, or None. Only that leaves evidence.
 
     Args:
         replayer: what all replays share.
@@ -142,23 +148,45 @@ async def failure_with_other_texts(
 
     Raises: BrowserError, ShellError: a fault of ours.
     """
-    firm = _firm(check, elements)
-    if firm != check and (await replayer.replay(firm, elements, site, purpose="vary")).passed:
-        check = firm
+    quiet = replace(replayer, evidence_dir=None)  # what passes here must not take the place of the proof's evidence
+    check = await _played_firm(quiet, check, elements, site)
     keep: set[str] = set()
-    while True:
+    for _ in range(ROUNDS):
         variation = vary(check, elements, seed, keep)
-        varied = {name: variation.locator(found) for name, found in elements.items()}
-        with site.pages.seen_as(OTHER):
-            result = await replayer.replay(variation.check(check), varied, site, purpose="vary", steps=steps)
+        result = await _played_varied(quiet, check, elements, site, variation, steps)
         if result.passed:
             return None
-        if not result.items:  # it did not start: that has nothing to do with the texts
-            return result
-        own = await _shown_before(replayer, check, elements, site, variation)
+        own = await _shown_before(replayer, check, elements, site, variation) - keep if result.items else set()
         if not own:
-            return replace(result, reason=f"{_said(variation)}\n{result.reason}")
+            break
         keep |= own
+    again = await _played_varied(replayer, check, elements, site, variation, steps)
+    if again.passed:
+        return None
+    if not again.items:  # it did not start: that has nothing to do with the texts
+        return again
+    return replace(again, reason=f"{_said(variation)}\n{again.reason}")
+
+
+async def _played_firm(replayer: Replayer, check: Check, elements: Mapping[str, Locator], site: Site) -> Check:
+    """The check made firm, where it passes like that; else as it is."""
+    firm = _firm(check, elements)
+    if firm != check and (await replayer.replay(firm, elements, site, purpose="vary", pictures=False)).passed:
+        return firm
+    return check
+
+
+async def _played_varied(
+    replayer: Replayer,
+    check: Check,
+    elements: Mapping[str, Locator],
+    site: Site,
+    variation: Variation,
+    steps: Sequence[str],
+) -> ReplayResult:
+    varied = {name: variation.locator(found) for name, found in elements.items()}
+    with site.pages.seen_as(OTHER):
+        return await replayer.replay(variation.check(check), varied, site, purpose="vary", steps=steps, pictures=False)
 
 
 def _firm(check: Check, elements: Mapping[str, Locator]) -> Check:
@@ -205,14 +233,21 @@ async def _shown_before(
         page = site.pages.in_use().get(check.contract.items[index].user) if index in first else None
         for text in first.get(index, ()) if page else ():
             found = [each for n in check.contract.targets if (each := resolve(n)) and _holds(each, text)]
-            seen = await page.observe(found) if page and found else []
-            own.update(*(_shared(each, text) for each, s in zip(found, seen, strict=True) if visible_of(s)))
+            seen = await _seen(page, found) if page and found else []
+            own.update(*(_shared(each, text) for each, s in zip(found, seen, strict=False) if visible_of(s)))
 
-    try:
-        await replayer.player(site).play(check.contract, resolve, go_on=True, on_group=look)
-    except AppNotStarted:
-        return set()
+    player = replayer.player(site)
+    with contextlib.suppress(AppNotStarted, EndsBrowser):
+        await twice_at_most(site, lambda: player.play(check.contract, resolve, go_on=True, on_group=look))
     return own
+
+
+async def _seen(page: Page, locators: Sequence[Locator]) -> Sequence[Observation]:
+    """What is found now; nothing on a page that cannot be looked at."""
+    try:
+        return await page.observe(locators)
+    except ActFailed:
+        return []
 
 
 def _entered(check: Check, elements: Mapping[str, Locator]) -> Iterator[tuple[int, str]]:

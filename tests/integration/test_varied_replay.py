@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apps import todo_app
@@ -48,10 +50,25 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def varied(site: Site, check: Check, elements: dict[str, Locator] | None = None) -> ReplayResult | None:
-    replayer, elements = Replayer(SETTINGS, Events()), todo_app.ELEMENTS if elements is None else elements
+    _, failed = await proved_and_varied(Replayer(SETTINGS, Events()), site, check, elements)
+    return failed
+
+
+async def proved_and_varied(
+    replayer: Replayer, site: Site, check: Check, elements: dict[str, Locator] | None = None
+) -> tuple[ReplayResult, ReplayResult | None]:
+    elements = todo_app.ELEMENTS if elements is None else elements
     played = await replayer.replay(check, elements, site, purpose="prove")
     assert played.passed, played.reason
-    return await failure_with_other_texts(replayer, check, elements, site, "seed", [])
+    return played, await failure_with_other_texts(replayer, check, elements, site, "seed", [])
+
+
+def checked(found: dict[str, Locator], *items: dict[str, Any]) -> Check:
+    """A check that opens the page, then does and sees these."""
+    whole = [{"step": 1, "act": "navigate", "value": "/"}, *({"step": 1, **item} for item in items)]
+    return Check(
+        contract=Contract(feature_id="F", targets={name: name for name in found}, items=tuple(whole)), bindings=found
+    )
 
 
 def edit(site: Site, old: str, new: str, name: str = "app.js") -> None:
@@ -136,3 +153,38 @@ async def test_a_visitor_is_gone_with_the_check(site: Site) -> None:
     size = Locator(css="html")
     (seen,) = await page.observe([size])
     assert seen.elements[0].box[2] == USUAL.width != OTHER.width
+
+
+NAMED = "<label>Task <input id=task></label><p id=out></p><script>task.onchange = () => {%s};</script></body>"
+"""A box that is named with a word of what is entered into it."""
+
+
+@pytest.mark.parametrize(
+    ("shows", "passes"), [("out.textContent = task.value", True), ("out.textContent = 'Task one'", False)]
+)
+async def test_a_word_of_the_application_in_a_text_ends_in_a_verdict(site: Site, shows: str, passes: bool) -> None:
+    """What is left alone is taken out of what is the application's own; else the same is played again for ever."""
+    edit(site, "</body>", NAMED % shows, "index.html")
+    check = checked(
+        {"box": Locator(role="textbox", name="Task"), "shown": Locator(css="#out")},
+        {"act": "fill", "target": "box", "value": "Task one"},
+        {"act": "press", "target": "box", "value": "Enter"},
+        {"expect": "text", "target": "shown", "value": "Task one"},
+    )
+    result = await asyncio.wait_for(varied(site, check, {}), 60)
+    assert (result is None) == passes
+    assert result is None or "not for another person" in result.reason
+
+
+@pytest.mark.parametrize("honest", [True, False])
+async def test_the_evidence_of_the_proof_stays(site: Site, tmp_path: Path, honest: bool) -> None:
+    """A play with other texts keeps nothing unless it fails for good."""
+    if not honest:
+        edit(site, ADDED, KNOWN)
+    replayer = Replayer(SETTINGS, Events(), tmp_path / "evidence")
+    proved, failed = await proved_and_varied(replayer, site, todo_app.CHECKS["keep"])
+    assert "Buy milk" in (Path(proved.evidence) / "result.json").read_text()
+    kept = {str(path) for path in (tmp_path / "evidence").glob("*/*")}
+    assert kept == {proved.evidence, *([failed.evidence] if failed else [])}
+    assert (failed is None) == honest
+    assert failed is None or 'item "Buy milk"' not in (Path(failed.evidence) / "result.json").read_text()

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from apps import todo_app
 
+from harness.browser.failed import ActFailed
+from harness.errors import BrowserError
+from harness.events import Events
+from harness.settings import VerifySettings
 from harness.verify.check import Check, Contract, Locator
-from harness.verify.variation import vary
+from harness.verify.player import ItemResult, ReplayResult
+from harness.verify.replay import Replayer
+from harness.verify.variation import failure_with_other_texts, vary
 
 MILK = "Buy oat milk"
 
@@ -111,3 +121,77 @@ def test_the_checks_of_the_to_do_application_enter_other_texts() -> None:
     assert replaced == {
         "add": milk, "complete": milk, "filter": ("Walk the dog", *milk), "keep": milk, "delete": milk,
     }  # fmt: skip
+
+
+PASSES, FAILS = (
+    ReplayResult((ItemResult(0, held),), held, "" if held else "It is not there.") for held in (True, False)
+)
+
+
+@dataclass(frozen=True)
+class Scripted(Replayer):
+    """Plays that end as written, the last for ever, and a look at the page that ends in a fault."""
+
+    outcomes: list[ReplayResult] = field(default_factory=list)
+    fault: Exception | None = None
+    plays: list[Path | None] = field(default_factory=list)
+    """Where each wrote its evidence."""
+
+    async def replay(self, *_: Any, **__: Any) -> ReplayResult:
+        self.plays.append(self.evidence_dir)
+        return self.outcomes[min(len(self.plays), len(self.outcomes)) - 1]
+
+    def player(self, *_: Any, **__: Any) -> Any:
+        return self
+
+    async def play(self, contract: Contract, _: Any, *, go_on: bool, on_group: Any) -> None:
+        for group in contract.groups() if go_on else []:
+            await on_group(group, [])
+
+
+class FaultySite:
+    """A site whose page cannot be looked at; it is its own page."""
+
+    def __init__(self, fault: Exception) -> None:
+        self.pages, self.fault = self, fault
+
+    @contextmanager
+    def seen_as(self, _: Any) -> Iterator[None]:
+        yield
+
+    def in_use(self) -> dict[str, Any]:
+        return {"": self}
+
+    async def observe(self, _: Any) -> Any:
+        raise self.fault
+
+    async def forget(self) -> None:
+        pass
+
+
+async def played(*outcomes: ReplayResult, fault: Exception | None = None) -> tuple[ReplayResult | None, Scripted]:
+    replayer = Scripted(VerifySettings(), Events(), Path("evidence"), outcomes=list(outcomes))
+    entered = check(fill(MILK), sees(MILK), line=Locator(text=MILK))
+    site: Any = FaultySite(fault or ActFailed("the page crashed"))
+    return await failure_with_other_texts(replayer, entered, {}, site, "seed", []), replayer
+
+
+@pytest.mark.parametrize("fault", [ActFailed("the page hangs"), BrowserError("Chromium ended", "start it again")])
+async def test_a_page_that_cannot_be_looked_at_showed_nothing_before(fault: Exception) -> None:
+    failed, _ = await played(FAILS, fault=fault)
+    assert failed
+    assert "not for another person" in failed.reason
+
+
+@pytest.mark.parametrize(("outcomes", "holds"), [((PASSES,), True), ((FAILS, PASSES), True), ((FAILS, FAILS), False)])
+async def test_a_failure_counts_when_it_happens_twice_and_then_only_leaves_evidence(
+    outcomes: tuple[ReplayResult, ...], holds: bool
+) -> None:
+    failed, replayer = await played(*outcomes)
+    assert (failed is None) == holds
+    assert replayer.plays == [None, Path("evidence")][: len(outcomes)]
+
+
+async def test_an_application_that_does_not_start_is_not_blamed_for_the_texts() -> None:
+    failed, _ = await played(ReplayResult((), False, "The application did not start."))
+    assert failed == ReplayResult((), False, "The application did not start.")
