@@ -188,3 +188,16 @@ async def test_the_evidence_of_the_proof_stays(site: Site, tmp_path: Path, hones
     assert kept == {proved.evidence, *([failed.evidence] if failed else [])}
     assert (failed is None) == honest
     assert failed is None or 'item "Buy milk"' not in (Path(failed.evidence) / "result.json").read_text()
+
+
+FADES = "@keyframes fade { from { opacity: 0 } } #hello { animation: fade 2s both }"
+CALM = "@media (prefers-reduced-motion: reduce) { #hello { opacity: 1; animation-duration: 1ms } }"
+
+
+@pytest.mark.parametrize(("style", "passes"), [(FADES + CALM, True), ("#hello { opacity: 0 }" + FADES + CALM, False)])
+async def test_a_page_works_with_motion_too(site: Site, style: str, passes: bool) -> None:
+    """Most people have no reduced motion: a page that shows something only to those who have is found out."""
+    edit(site, "</body>", f"<style>{style}</style><p id=hello>Hello there</p></body>", "index.html")
+    check = checked({"hello": Locator(css="#hello")}, {"expect": "visible", "target": "hello"})
+    result = await varied(site, check, {})
+    assert (result is None) == passes, result
