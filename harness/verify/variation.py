@@ -87,7 +87,12 @@ class Variation:
         return "".join(new.upper() if c.isupper() else new for c, new in zip(word, moved, strict=True))
 
     def item(self, item: Item) -> Item:
-        """An item with the texts replaced; names, keys, window sizes stay."""
+        """An item with the texts replaced; names, keys, window sizes stay.
+
+        A picture was taken of the texts as they were, in another window: what has to look like it has to be there.
+        """
+        if isinstance(item, Expectation) and item.expect == "looks_like":
+            return item.model_copy(update={"expect": "visible", "value": None, "masks": ()})
         change: dict[str, Any] = {}
         if item.value and not _names_something(item):
             change["value"] = self.of(item.value)
@@ -326,10 +331,10 @@ def _is_plain(text: str) -> bool:
 
 
 def _names_something(item: Item) -> bool:
-    """Whether `value` is no text of a page: a key, a size, a remembered name."""
+    """Whether `value` is no text of a page: a key, a size, a remembered name, a picture's."""
     if isinstance(item, Act):
         return item.act in ("press", "viewport", "remember", "flow", "offline", "slow", "clock")
-    return item.expect in ("unchanged", "changed", "style")
+    return item.expect in ("unchanged", "changed", "style", "looks_like")
 
 
 def _beside_a_password(contract: Contract, index: int) -> bool:

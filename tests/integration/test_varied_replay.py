@@ -201,3 +201,16 @@ async def test_a_page_works_with_motion_too(site: Site, style: str, passes: bool
     check = checked({"hello": Locator(css="#hello")}, {"expect": "visible", "target": "hello"})
     result = await varied(site, check, {})
     assert (result is None) == passes, result
+
+
+@pytest.mark.parametrize(("shows", "passes"), [("task.value", True), ("'Task one'", False)])
+async def test_a_picture_of_other_texts_in_another_window_is_not_compared(site: Site, shows: str, passes: bool) -> None:
+    edit(site, "</body>", (NAMED % f"out.textContent = {shows}"), "index.html")
+    check = checked(
+        {"box": Locator(role="textbox", name="Task"), "shown": Locator(css="#out"), "page": Locator(css="main")},
+        {"act": "fill", "target": "box", "value": "Task one"},
+        {"act": "press", "target": "box", "value": "Enter"},
+        {"expect": "text", "target": "shown", "value": "Task one"},
+        {"expect": "looks_like", "target": "page", "value": "task"},
+    )
+    assert (await varied(site, check, {}) is None) == passes

@@ -15,7 +15,7 @@ from harness.browser.failed import ActFailed
 from harness.errors import BrowserError
 from harness.events import Events
 from harness.settings import VerifySettings
-from harness.verify.check import Check, Contract, Locator
+from harness.verify.check import Check, Contract, Expectation, Locator
 from harness.verify.player import ItemResult, ReplayResult
 from harness.verify.replay import Replayer
 from harness.verify.variation import failure_with_other_texts, vary
@@ -113,6 +113,15 @@ def test_a_text_among_texts_that_nobody_entered_keeps_its_place() -> None:
     order = {"expect": "order", "target": "lines", "values": ["Apples", "Milk", "Pears"]}
     assert texts(fill("Milk"), order) == ()
     assert set(texts(*map(fill, ("Apples", "Milk", "Pears")), order)) == {"Apples", "Milk", "Pears"}
+
+
+def test_a_picture_is_no_text_and_is_not_compared_with() -> None:
+    card = {"expect": "looks_like", "target": "card", "value": "card", "masks": ["clock"]}
+    clock = Locator(text="12:00")
+    assert texts(fill("Card"), card, clock=clock) == ()
+    found = check(fill(MILK), sees(MILK), card, clock=clock)
+    varied = vary(found, {}, "seed").check(found).contract.items
+    assert varied[-1] == Expectation.model_validate({"step": 1, "expect": "visible", "target": "card"})
 
 
 def test_the_checks_of_the_to_do_application_enter_other_texts() -> None:
