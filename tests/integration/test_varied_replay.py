@@ -214,3 +214,41 @@ async def test_a_picture_of_other_texts_in_another_window_is_not_compared(site: 
         {"expect": "looks_like", "target": "page", "value": "task"},
     )
     assert (await varied(site, check, {}) is None) == passes
+
+
+PEOPLE = """<label>Name <input id=who></label><label>Search <input id=q></label><ul id=people></ul><script>
+who.onchange = () => { people.innerHTML += `<li>${SHOWN}</li>`; who.value = ""; };
+q.oninput = () => { for (const li of people.children) li.hidden = !li.textContent.toLowerCase().includes(q.value); };
+</script></body>"""
+INITIALS = "${who.value.split(' ').map((word) => word[0]).join('')}"
+ANYBODY, NOBODY = "who.value", "(['Groceries', 'Ann Bell'].includes(who.value) ? who.value : '')"
+
+
+@pytest.mark.parametrize(("name", "passes"), [(ANYBODY, True), (NOBODY, False)])
+async def test_a_search_by_letters_finds_other_texts_too(site: Site, name: str, passes: bool) -> None:
+    edit(site, "</body>", PEOPLE.replace("SHOWN", name), "index.html")
+    check = checked(
+        {
+            "box": Locator(label="Name"),
+            "search": Locator(label="Search"),
+            "first": Locator(role="listitem", text="Groceries"),
+        },
+        {"act": "fill", "target": "box", "value": "Groceries"},
+        {"act": "press", "target": "box", "value": "Enter"},
+        {"act": "fill", "target": "search", "value": "gro"},
+        {"expect": "visible", "target": "first"},
+    )
+    assert (await varied(site, check, {}) is None) == passes
+
+
+async def test_initials_of_a_text_are_expected_as_they_are(site: Site) -> None:
+    made = f"who.value}} <b>{INITIALS}</b>${{''"
+    edit(site, "</body>", PEOPLE.replace("SHOWN", made), "index.html")
+    check = checked(
+        {"box": Locator(label="Name"), "initials": Locator(css="#people b"), "person": Locator(css="#people li")},
+        {"act": "fill", "target": "box", "value": "Ann Bell"},
+        {"act": "press", "target": "box", "value": "Enter"},
+        {"expect": "text", "target": "person", "match": "contains", "value": "Ann Bell"},
+        {"expect": "text", "target": "initials", "value": "AB"},
+    )
+    assert await varied(site, check, {}) is None

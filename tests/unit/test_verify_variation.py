@@ -115,6 +115,58 @@ def test_a_text_among_texts_that_nobody_entered_keeps_its_place() -> None:
     assert set(texts(*map(fill, ("Apples", "Milk", "Pears")), order)) == {"Apples", "Milk", "Pears"}
 
 
+@pytest.mark.parametrize("seed", [f"tree {n}" for n in range(10)])
+@pytest.mark.parametrize(
+    ("part", "whole"), [("gro", "Groceries"), ("On", "Red onions"), ("Y mil", "Buy milk"), ("e", "Tea")]
+)
+def test_letters_by_which_a_text_is_searched_go_with_it(part: str, whole: str, seed: str) -> None:
+    found = check(fill(whole), fill(part, "search"), sees(whole))
+    variation = vary(found, {}, seed)
+    acts = variation.check(found).contract.items
+    other, start = variation.of(whole), whole.lower().index(part.lower())
+    assert other != whole
+    assert [item.value for item in acts[1:3]] == [other, acts[2].value]
+    assert acts[2].value.lower() == other[start : start + len(part)].lower()
+    assert [c.isupper() for c in acts[2].value] == [c.isupper() for c in part]
+
+
+def test_letters_that_also_find_what_nobody_entered_stay_and_so_does_the_text() -> None:
+    own = {"expect": "visible", "target": "bread"}
+    searched = (fill("Bandana"), fill("Pear"), fill("ban", "search"), sees("Bandana"), sees("Pear"))
+    assert texts(*searched, own, bread=Locator(text="Banana bread")) == ("Pear",)
+    assert set(texts(*searched, own, bread=Locator(text="Toast"))) == {"Bandana", "Pear"}
+
+
+def test_letters_that_are_given_or_belong_to_an_account_stay() -> None:
+    items = (fill(MILK), fill("mil", given=True), fill("mil", "password box"), sees(MILK))
+    varied = vary(check(*items), {}, "seed").check(check(*items)).contract.items
+    assert [item.value for item in varied[2:4]] == ["mil", "mil"]
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [("Ann Bell", "AB"), ("Ann Bell", "A.B."), ("Ann Bell", "by AB today"), ("Groceries", "G"), ("apple", "2 apples"),
+     ("Buy oat milk", "Buy oat m…"), ("Buy oat milk", "Note: Buy o..."), ("Buy milk", "klim yuB"),
+     ("Buy milk", "#BuyMilk"), ("Groceries", "Groc")],
+)  # fmt: skip
+def test_a_text_of_which_something_is_made_stays(text: str, made: str) -> None:
+    assert texts(fill(text), sees(text), sees(made)) == ()
+    assert texts(fill(text), fill("Pea soup"), sees("Pea soup"), sees(text), sees(made)) == ("Pea soup",)
+
+
+@pytest.mark.parametrize("own", ["Add", "2 items", "All", "OK", "Buy", "Milk and more", "/buy-milk", "Saved Buy milk"])
+def test_words_of_the_application_do_not_keep_a_text(own: str) -> None:
+    assert "Buy milk" in texts(fill("Buy milk"), sees("Buy milk"), sees(own), shown=Locator(text=own))
+
+
+def test_parts_of_a_text_that_stays_do_so_too() -> None:
+    items = (fill("Ann Bell"), fill("Ann", "search"), fill("ell", "search"), sees("Ann Bell"), sees("AB"), sees("Ann"))
+    assert texts(*items) == ()
+    assert vary(check(*items), {}, "seed").check(check(*items)) == check(*items)
+    shown = vary(check(fill("Oat"), fill("Oat milk"), sees("Oat"), sees("Oat milk")), {}, "seed", {"Oat"})
+    assert shown.texts == ()
+
+
 def test_a_picture_is_no_text_and_is_not_compared_with() -> None:
     card = {"expect": "looks_like", "target": "card", "value": "card", "masks": ["clock"]}
     clock = Locator(text="12:00")
