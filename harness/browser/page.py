@@ -70,7 +70,6 @@ class TabPage:
             # fast rather than off: applications wait for `transitionend`
             send("Animation.setPlaybackRate", {"playbackRate": 1000}),
             send("Emulation.setFocusEmulationEnabled", {"enabled": True}),
-            send("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}),
             self._appear(),
             *([self.set_network(network)] if network else []),
             *([self.move_clock(0, clock_ms)] if clock_ms else []),
@@ -80,7 +79,11 @@ class TabPage:
 
     async def _appear(self) -> None:
         """Show the page the visitor: documents loaded from now on see them."""
+        motion = "reduce" if self.visitor.reduced_motion else "no-preference"
         await asyncio.gather(
+            self.target.send(
+                "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-reduced-motion", "value": motion}]}
+            ),
             self.set_viewport(self.visitor.width, self.visitor.height),
             self.target.send("Emulation.setUserAgentOverride", agent_of(self.visitor, self._chromium.version)),
             self.target.send("Emulation.setTimezoneOverride", {"timezoneId": self.visitor.time_zone}),

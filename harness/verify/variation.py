@@ -9,11 +9,13 @@ works with the other, and an application that shows "Buy milk" to somebody who e
 Which letters depends on the tree, so that nobody can know them while writing it, and the verdict on one tree is
 always the same. A text that only works as it stands is left alone: its author said so (`given`), it belongs to an
 account (it is entered beside a password), a word of the calendar or a unit, it is no plain words at all (an address,
-a path, a formula), or the application showed it before it was entered.
+a path, a formula), the application showed it before it was entered, or something is expected that seems to be made of
+it (`echoes`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,13 +24,31 @@ from itertools import takewhile
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
+from harness.browser.failed import ActFailed
 from harness.browser.visitor import OTHER
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Act, Check, Contract, Expectation, Item, Locator
+from harness.verify.echoes import (
+    SHOWN,
+    TEXTS,
+    begins,
+    has,
+    holds,
+    is_part,
+    kin,
+    part_of_another,
+    pattern,
+    rest_of,
+    seems_made_of,
+    texts_of,
+    within,
+)
 from harness.verify.judge import COLOURS, fold, quote, visible_of
-from harness.verify.replay import resolver
+from harness.verify.replay import EndsBrowser, resolver, twice_at_most
 
 if TYPE_CHECKING:
+    from harness.browser.browser import Page
+    from harness.browser.values import Observation
     from harness.verify.player import Group, ItemResult, ReplayResult
     from harness.verify.replay import Replayer, Site
 
@@ -44,14 +64,11 @@ MEANT = frozenset(
 """Words that an application may understand."""
 DRAWS = 50
 """Alphabets tried until every text changes."""
+ROUNDS = 3
+"""Of plays that each leave alone what the one before showed to be the application's own; one is usual."""
 
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]+(?:['\u2019-][A-Za-z]+)*")
 _PLAIN = re.compile(r"[\s.,!?;:'\u2019\"()A-Za-z0-9À-ɏ&-]+")
-_TEXTS = ("name", "label", "text", "pattern", "placeholder", "alt", "title", "test_id", "css")
-"""Fields of a locator that hold texts of the page."""
-_BETWEEN = r"(?:\s|[-_+.]|%20|\\s[+*]?)+"
-"""What may stand between the words of a text where it is shown: in an address, in a pattern."""
-_START, _END = r"(?:(?<![^\W_])|(?<=\\[bBsSwWdD]))", r"(?![^\W_])"
 
 
 @dataclass(frozen=True)
@@ -63,15 +80,17 @@ class Variation:
     """What is replaced, the longest first."""
     keep: frozenset[str] = frozenset()
     """Words of the application that happen to be part of a text."""
+    parts: frozenset[str] = frozenset()
+    """What is entered to find a text by some of its letters."""
 
     def of(self, text: str) -> str:
         """A text with all that is replaced in it."""
         if text in self.keep:
             return text
-        if any(_within(text, entered) for entered in self.texts):
+        if any(within(text, entered) for entered in self.texts):
             return self._mapped(text)
-        pattern = "|".join(_pattern(entered) for entered in self.texts)
-        return re.sub(pattern, lambda m: self._mapped(m[0]), text, flags=re.IGNORECASE) if pattern else text
+        found = "|".join(map(pattern, self.texts))
+        return re.sub(found, lambda m: self._mapped(m[0]), text, flags=re.IGNORECASE) if found else text
 
     def _mapped(self, text: str) -> str:
         return _WORD.sub(lambda m: m[0] if m[0].lower() in MEANT else self._moved(m[0]), text)
@@ -81,9 +100,16 @@ class Variation:
         return "".join(new.upper() if c.isupper() else new for c, new in zip(word, moved, strict=True))
 
     def item(self, item: Item) -> Item:
-        """An item with the texts replaced; names, keys, window sizes stay."""
+        """An item with the texts replaced; names, keys, window sizes stay.
+
+        A picture was taken of the texts as they were, in another window: what has to look like it has to be there.
+        """
+        if isinstance(item, Expectation) and item.expect == "looks_like":
+            return item.model_copy(update={"expect": "visible", "value": None, "masks": ()})
         change: dict[str, Any] = {}
-        if item.value and not _names_something(item):
+        if isinstance(item, Act) and _may_be_part(item) and fold(item.value or "") in self.parts:
+            change["value"] = self._part(fold(item.value or ""))
+        elif item.value and not _names_something(item):
             change["value"] = self.of(item.value)
         if isinstance(item, Expectation):
             change["values"] = tuple(map(self.of, item.values))
@@ -91,9 +117,13 @@ class Variation:
                 change["name"] = self.of(item.name)
         return item.model_copy(update=change)
 
+    def _part(self, part: str) -> str:
+        text = next(each for each in self.texts if is_part(part, each))
+        return part_of_another(part, text, self.of(text))
+
     def locator(self, locator: Locator) -> Locator:
         """A locator with the texts replaced, also in those it is made of."""
-        change: dict[str, Any] = {f: self.of(value) for f in _TEXTS if (value := getattr(locator, f))}
+        change: dict[str, Any] = {f: self.of(value) for f in TEXTS if (value := getattr(locator, f))}
         change |= {f: self.locator(value) for f in ("inside", "has") if (value := getattr(locator, f))}
         return locator.model_copy(update=change | {"around": tuple(map(self.locator, locator.around))})
 
@@ -116,21 +146,70 @@ def vary(check: Check, elements: Mapping[str, Locator], seed: str, keep: Collect
         seed: the same for the same tree, unknown to whoever writes it.
         keep: texts that are left alone.
     """
-    texts = sorted({text for _, text in _entered(check, elements)} - set(keep), key=lambda t: (-len(t), t))
+    free, parts = _free(check, elements, keep)
+    texts = sorted(free, key=lambda t: (-len(t), t))
     used = sorted({c for text in texts for c in text.lower() if c in ascii_lowercase})
     draw = random.Random(seed)
     for _ in range(DRAWS):
         letters = dict(zip(used, sorted(draw.sample(ascii_lowercase, len(used))), strict=True))
-        variation = Variation(letters, tuple(texts), frozenset(keep))
+        variation = Variation(letters, tuple(texts), frozenset(keep), frozenset(parts))
         if all(variation.of(text) != text for text in texts):
             return variation
     return Variation({}, ())  # nothing to replace, or all letters are in use
 
 
+def _free(check: Check, elements: Mapping[str, Locator], keep: Collection[str]) -> tuple[set[str], set[str]]:
+    """The texts that can be replaced, and the parts of them that are entered: they go together or stay together."""
+    texts = {text for _, text in _entered(check, elements)}
+    parts = {part for part in _possible_parts(check.contract) - texts if any(is_part(part, text) for text in texts)}
+    stay = texts & set(keep) | _given_away(check, elements, texts) | _found_elsewhere(check, elements, texts, parts)
+    while more := set(kin((texts | parts) - stay, stay)):
+        stay |= more
+    return texts - stay, parts - stay
+
+
+def _given_away(check: Check, elements: Mapping[str, Locator], texts: Collection[str]) -> set[str]:
+    """Texts of which the application makes something that is expected, such as initials."""
+    contract = check.contract
+    values = {rest_of(value, texts) for value in _expected(contract)}
+    found = [each for name in contract.targets if (each := check.locator(name, elements))]
+    shown = {rest_of(text, texts) for each in found for text in texts_of(each, SHOWN)}
+    return {
+        text
+        for text in texts
+        if any(begins(rest, text) for rest in values) or any(seems_made_of(rest, text) for rest in values | shown)
+    }
+
+
+def _found_elsewhere(
+    check: Check, elements: Mapping[str, Locator], texts: Collection[str], parts: Collection[str]
+) -> set[str]:
+    """Parts by which the application finds something of its own too; a letter is everywhere."""
+    found = [
+        locator
+        for _, expectation in check.contract.expectations()
+        for name in expectation.names_seen
+        if (locator := check.locator(name, elements))
+    ]
+    rests = [rest_of(text, texts) for each in found for text in texts_of(each, SHOWN)]
+    return {part for part in parts if len(part) > 1 and any(is_part(part, rest) for rest in rests)}
+
+
+def _possible_parts(contract: Contract) -> set[str]:
+    """Whatever is entered that may be a part of another text."""
+    acts = [(index, item) for index, item in enumerate(contract.items) if isinstance(item, Act)]
+    values = {fold(act.value or "") for i, act in acts if _may_be_part(act) and not _beside_a_password(contract, i)}
+    return {value for value in values if re.search("[A-Za-z]", value)}
+
+
+def _may_be_part(act: Act) -> bool:
+    return act.act in ENTERING and act.act != "upload" and not act.given and act.value not in ANSWERS
+
+
 async def failure_with_other_texts(
     replayer: Replayer, check: Check, elements: Mapping[str, Locator], site: Site, seed: str, steps: Sequence[str]
 ) -> ReplayResult | None:
-    """Play a check that passes with other texts; returns what failed, or None.
+    """Play a check that passes with other texts; returns what failed twice, or None. Only that leaves evidence.
 
     Args:
         replayer: what all replays share.
@@ -142,23 +221,45 @@ async def failure_with_other_texts(
 
     Raises: BrowserError, ShellError: a fault of ours.
     """
-    firm = _firm(check, elements)
-    if firm != check and (await replayer.replay(firm, elements, site, purpose="vary")).passed:
-        check = firm
+    quiet = replace(replayer, evidence_dir=None)  # what passes here must not take the place of the proof's evidence
+    check = await _played_firm(quiet, check, elements, site)
     keep: set[str] = set()
-    while True:
+    for _ in range(ROUNDS):
         variation = vary(check, elements, seed, keep)
-        varied = {name: variation.locator(found) for name, found in elements.items()}
-        with site.pages.seen_as(OTHER):
-            result = await replayer.replay(variation.check(check), varied, site, purpose="vary", steps=steps)
+        result = await _played_varied(quiet, check, elements, site, variation, steps)
         if result.passed:
             return None
-        if not result.items:  # it did not start: that has nothing to do with the texts
-            return result
-        own = await _shown_before(replayer, check, elements, site, variation)
+        own = await _shown_before(replayer, check, elements, site, variation) - keep if result.items else set()
         if not own:
-            return replace(result, reason=f"{_said(variation)}\n{result.reason}")
+            break
         keep |= own
+    again = await _played_varied(replayer, check, elements, site, variation, steps)
+    if again.passed:
+        return None
+    if not again.items:  # it did not start: that has nothing to do with the texts
+        return again
+    return replace(again, reason=f"{_said(variation)}\n{again.reason}")
+
+
+async def _played_firm(replayer: Replayer, check: Check, elements: Mapping[str, Locator], site: Site) -> Check:
+    """The check made firm, where it passes like that; else as it is."""
+    firm = _firm(check, elements)
+    if firm != check and (await replayer.replay(firm, elements, site, purpose="vary", pictures=False)).passed:
+        return firm
+    return check
+
+
+async def _played_varied(
+    replayer: Replayer,
+    check: Check,
+    elements: Mapping[str, Locator],
+    site: Site,
+    variation: Variation,
+    steps: Sequence[str],
+) -> ReplayResult:
+    varied = {name: variation.locator(found) for name, found in elements.items()}
+    with site.pages.seen_as(OTHER):
+        return await replayer.replay(variation.check(check), varied, site, purpose="vary", steps=steps, pictures=False)
 
 
 def _firm(check: Check, elements: Mapping[str, Locator]) -> Check:
@@ -170,7 +271,7 @@ def _firm(check: Check, elements: Mapping[str, Locator]) -> Check:
         found = check.locator(item.target, elements) if item.target else None
         if not isinstance(item, Expectation) or item.expect != "visible" or found is None:
             return item
-        named = [text for text in samples if _has(item.target or "", text) and not _holds(found, text)]
+        named = [text for text in samples if has(item.target or "", text) and not holds(found, text)]
         return item.model_copy(update={"expect": "text", "match": "contains", "value": named[0]}) if named else item
 
     return check.model_copy(
@@ -204,15 +305,22 @@ async def _shown_before(
         index = group[-1][0] + 1
         page = site.pages.in_use().get(check.contract.items[index].user) if index in first else None
         for text in first.get(index, ()) if page else ():
-            found = [each for n in check.contract.targets if (each := resolve(n)) and _holds(each, text)]
-            seen = await page.observe(found) if page and found else []
-            own.update(*(_shared(each, text) for each, s in zip(found, seen, strict=True) if visible_of(s)))
+            found = [each for n in check.contract.targets if (each := resolve(n)) and holds(each, text)]
+            seen = await _seen(page, found) if page and found else []
+            own.update(*(_shared(each, text) for each, s in zip(found, seen, strict=False) if visible_of(s)))
 
-    try:
-        await replayer.player(site).play(check.contract, resolve, go_on=True, on_group=look)
-    except AppNotStarted:
-        return set()
+    player = replayer.player(site)
+    with contextlib.suppress(AppNotStarted, EndsBrowser):
+        await twice_at_most(site, lambda: player.play(check.contract, resolve, go_on=True, on_group=look))
     return own
+
+
+async def _seen(page: Page, locators: Sequence[Locator]) -> Sequence[Observation]:
+    """What is found now; nothing on a page that cannot be looked at."""
+    try:
+        return await page.observe(locators)
+    except ActFailed:
+        return []
 
 
 def _entered(check: Check, elements: Mapping[str, Locator]) -> Iterator[tuple[int, str]]:
@@ -226,7 +334,7 @@ def _entered(check: Check, elements: Mapping[str, Locator]) -> Iterator[tuple[in
         if not isinstance(item, Act) or not _is_sample(item) or _beside_a_password(contract, index):
             continue
         text = fold(item.value or "")
-        if any(_holds(each, text) for each in seen) and not _sorted_among_others(contract, text):
+        if any(holds(each, text) for each in seen) and not _sorted_among_others(contract, text):
             yield index, text
 
 
@@ -239,33 +347,7 @@ def _expected(contract: Contract) -> Iterator[str]:
 
 def _shared(locator: Locator, text: str) -> set[str]:
     """What makes a locator depend on a text: the text, or those words of the locator that are part of it."""
-    return {text if _has(each, text) else each for each in _texts_of(locator) if _holds(each, text)}
-
-
-def _holds(seen: str | Locator, text: str) -> bool:
-    """Whether a text or a locator would change with it."""
-    words = _texts_of(seen) if isinstance(seen, Locator) else [seen]
-    return any(_has(each, text) or _within(each, text) for each in words)
-
-
-def _has(whole: str, text: str) -> bool:
-    return re.search(_pattern(text), whole, re.IGNORECASE) is not None
-
-
-def _texts_of(locator: Locator) -> list[str]:
-    """All texts a locator looks for."""
-    below = [each for each in (locator.inside, locator.has, *locator.around) if each]
-    own = [text for field in _TEXTS if (text := getattr(locator, field))]
-    return own + [text for each in below for text in _texts_of(each)]
-
-
-def _pattern(text: str) -> str:
-    return _START + _BETWEEN.join(re.escape(word) for word in text.split()) + _END
-
-
-def _within(part: str, text: str) -> bool:
-    """Whether a text is a part of an entered one, by whole words: "oat milk" of "Buy oat milk"."""
-    return bool(part.strip()) and _has(text, part)
+    return {text if has(each, text) else each for each in texts_of(locator) if holds(each, text)}
 
 
 def _is_sample(act: Act) -> bool:
@@ -279,8 +361,8 @@ def _is_sample(act: Act) -> bool:
 def _sorted_among_others(contract: Contract, text: str) -> bool:
     """Whether an order is expected in which the text has a place among texts that nobody enters."""
     entered = [fold(i.value) for i in contract.items if isinstance(i, Act) and i.act in ENTERING and i.value]
-    orders = [e.values for _, e in contract.expectations() if any(_holds(value, text) for value in e.values)]
-    return any(not any(_holds(value, each) for each in entered) for values in orders for value in values)
+    orders = [e.values for _, e in contract.expectations() if any(holds(value, text) for value in e.values)]
+    return any(not any(holds(value, each) for each in entered) for values in orders for value in values)
 
 
 def _is_plain(text: str) -> bool:
@@ -291,10 +373,10 @@ def _is_plain(text: str) -> bool:
 
 
 def _names_something(item: Item) -> bool:
-    """Whether `value` is no text of a page: a key, a size, a remembered name."""
+    """Whether `value` is no text of a page: a key, a size, a remembered name, a picture's."""
     if isinstance(item, Act):
         return item.act in ("press", "viewport", "remember", "flow", "offline", "slow", "clock")
-    return item.expect in ("unchanged", "changed", "style")
+    return item.expect in ("unchanged", "changed", "style", "looks_like")
 
 
 def _beside_a_password(contract: Contract, index: int) -> bool:

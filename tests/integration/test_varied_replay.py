@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apps import todo_app
@@ -48,10 +50,25 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def varied(site: Site, check: Check, elements: dict[str, Locator] | None = None) -> ReplayResult | None:
-    replayer, elements = Replayer(SETTINGS, Events()), todo_app.ELEMENTS if elements is None else elements
+    _, failed = await proved_and_varied(Replayer(SETTINGS, Events()), site, check, elements)
+    return failed
+
+
+async def proved_and_varied(
+    replayer: Replayer, site: Site, check: Check, elements: dict[str, Locator] | None = None
+) -> tuple[ReplayResult, ReplayResult | None]:
+    elements = todo_app.ELEMENTS if elements is None else elements
     played = await replayer.replay(check, elements, site, purpose="prove")
     assert played.passed, played.reason
-    return await failure_with_other_texts(replayer, check, elements, site, "seed", [])
+    return played, await failure_with_other_texts(replayer, check, elements, site, "seed", [])
+
+
+def checked(found: dict[str, Locator], *items: dict[str, Any]) -> Check:
+    """A check that opens the page, then does and sees these."""
+    whole = [{"step": 1, "act": "navigate", "value": "/"}, *({"step": 1, **item} for item in items)]
+    return Check(
+        contract=Contract(feature_id="F", targets={name: name for name in found}, items=tuple(whole)), bindings=found
+    )
 
 
 def edit(site: Site, old: str, new: str, name: str = "app.js") -> None:
@@ -136,3 +153,102 @@ async def test_a_visitor_is_gone_with_the_check(site: Site) -> None:
     size = Locator(css="html")
     (seen,) = await page.observe([size])
     assert seen.elements[0].box[2] == USUAL.width != OTHER.width
+
+
+NAMED = "<label>Task <input id=task></label><p id=out></p><script>task.onchange = () => {%s};</script></body>"
+"""A box that is named with a word of what is entered into it."""
+
+
+@pytest.mark.parametrize(
+    ("shows", "passes"), [("out.textContent = task.value", True), ("out.textContent = 'Task one'", False)]
+)
+async def test_a_word_of_the_application_in_a_text_ends_in_a_verdict(site: Site, shows: str, passes: bool) -> None:
+    """What is left alone is taken out of what is the application's own; else the same is played again for ever."""
+    edit(site, "</body>", NAMED % shows, "index.html")
+    check = checked(
+        {"box": Locator(role="textbox", name="Task"), "shown": Locator(css="#out")},
+        {"act": "fill", "target": "box", "value": "Task one"},
+        {"act": "press", "target": "box", "value": "Enter"},
+        {"expect": "text", "target": "shown", "value": "Task one"},
+    )
+    result = await asyncio.wait_for(varied(site, check, {}), 60)
+    assert (result is None) == passes
+    assert result is None or "not for another person" in result.reason
+
+
+@pytest.mark.parametrize("honest", [True, False])
+async def test_the_evidence_of_the_proof_stays(site: Site, tmp_path: Path, honest: bool) -> None:
+    """A play with other texts keeps nothing unless it fails for good."""
+    if not honest:
+        edit(site, ADDED, KNOWN)
+    replayer = Replayer(SETTINGS, Events(), tmp_path / "evidence")
+    proved, failed = await proved_and_varied(replayer, site, todo_app.CHECKS["keep"])
+    assert "Buy milk" in (Path(proved.evidence) / "result.json").read_text()
+    kept = {str(path) for path in (tmp_path / "evidence").glob("*/*")}
+    assert kept == {proved.evidence, *([failed.evidence] if failed else [])}
+    assert (failed is None) == honest
+    assert failed is None or 'item "Buy milk"' not in (Path(failed.evidence) / "result.json").read_text()
+
+
+FADES = "@keyframes fade { from { opacity: 0 } } #hello { animation: fade 2s both }"
+CALM = "@media (prefers-reduced-motion: reduce) { #hello { opacity: 1; animation-duration: 1ms } }"
+
+
+@pytest.mark.parametrize(("style", "passes"), [(FADES + CALM, True), ("#hello { opacity: 0 }" + FADES + CALM, False)])
+async def test_a_page_works_with_motion_too(site: Site, style: str, passes: bool) -> None:
+    """Most people have no reduced motion: a page that shows something only to those who have is found out."""
+    edit(site, "</body>", f"<style>{style}</style><p id=hello>Hello there</p></body>", "index.html")
+    check = checked({"hello": Locator(css="#hello")}, {"expect": "visible", "target": "hello"})
+    result = await varied(site, check, {})
+    assert (result is None) == passes, result
+
+
+@pytest.mark.parametrize(("shows", "passes"), [("task.value", True), ("'Task one'", False)])
+async def test_a_picture_of_other_texts_in_another_window_is_not_compared(site: Site, shows: str, passes: bool) -> None:
+    edit(site, "</body>", (NAMED % f"out.textContent = {shows}"), "index.html")
+    check = checked(
+        {"box": Locator(role="textbox", name="Task"), "shown": Locator(css="#out"), "page": Locator(css="main")},
+        {"act": "fill", "target": "box", "value": "Task one"},
+        {"act": "press", "target": "box", "value": "Enter"},
+        {"expect": "text", "target": "shown", "value": "Task one"},
+        {"expect": "looks_like", "target": "page", "value": "task"},
+    )
+    assert (await varied(site, check, {}) is None) == passes
+
+
+PEOPLE = """<label>Name <input id=who></label><label>Search <input id=q></label><ul id=people></ul><script>
+who.onchange = () => { people.innerHTML += `<li>${SHOWN}</li>`; who.value = ""; };
+q.oninput = () => { for (const li of people.children) li.hidden = !li.textContent.toLowerCase().includes(q.value); };
+</script></body>"""
+INITIALS = "${who.value.split(' ').map((word) => word[0]).join('')}"
+ANYBODY, NOBODY = "who.value", "(['Groceries', 'Ann Bell'].includes(who.value) ? who.value : '')"
+
+
+@pytest.mark.parametrize(("name", "passes"), [(ANYBODY, True), (NOBODY, False)])
+async def test_a_search_by_letters_finds_other_texts_too(site: Site, name: str, passes: bool) -> None:
+    edit(site, "</body>", PEOPLE.replace("SHOWN", name), "index.html")
+    check = checked(
+        {
+            "box": Locator(label="Name"),
+            "search": Locator(label="Search"),
+            "first": Locator(role="listitem", text="Groceries"),
+        },
+        {"act": "fill", "target": "box", "value": "Groceries"},
+        {"act": "press", "target": "box", "value": "Enter"},
+        {"act": "fill", "target": "search", "value": "gro"},
+        {"expect": "visible", "target": "first"},
+    )
+    assert (await varied(site, check, {}) is None) == passes
+
+
+async def test_initials_of_a_text_are_expected_as_they_are(site: Site) -> None:
+    made = f"who.value}} <b>{INITIALS}</b>${{''"
+    edit(site, "</body>", PEOPLE.replace("SHOWN", made), "index.html")
+    check = checked(
+        {"box": Locator(label="Name"), "initials": Locator(css="#people b"), "person": Locator(css="#people li")},
+        {"act": "fill", "target": "box", "value": "Ann Bell"},
+        {"act": "press", "target": "box", "value": "Enter"},
+        {"expect": "text", "target": "person", "match": "contains", "value": "Ann Bell"},
+        {"expect": "text", "target": "initials", "value": "AB"},
+    )
+    assert await varied(site, check, {}) is None

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from apps import todo_app
 
-from harness.verify.check import Check, Contract, Locator
-from harness.verify.variation import vary
+from harness.browser.failed import ActFailed
+from harness.errors import BrowserError
+from harness.events import Events
+from harness.settings import VerifySettings
+from harness.verify.check import Check, Contract, Expectation, Locator
+from harness.verify.player import ItemResult, ReplayResult
+from harness.verify.replay import Replayer
+from harness.verify.variation import failure_with_other_texts, vary
 
 MILK = "Buy oat milk"
 
@@ -105,9 +115,144 @@ def test_a_text_among_texts_that_nobody_entered_keeps_its_place() -> None:
     assert set(texts(*map(fill, ("Apples", "Milk", "Pears")), order)) == {"Apples", "Milk", "Pears"}
 
 
+@pytest.mark.parametrize("seed", [f"tree {n}" for n in range(10)])
+@pytest.mark.parametrize(
+    ("part", "whole"), [("gro", "Groceries"), ("On", "Red onions"), ("Y mil", "Buy milk"), ("e", "Tea")]
+)
+def test_letters_by_which_a_text_is_searched_go_with_it(part: str, whole: str, seed: str) -> None:
+    found = check(fill(whole), fill(part, "search"), sees(whole))
+    variation = vary(found, {}, seed)
+    acts = variation.check(found).contract.items
+    other, start = variation.of(whole), whole.lower().index(part.lower())
+    assert other != whole
+    assert [item.value for item in acts[1:3]] == [other, acts[2].value]
+    assert acts[2].value.lower() == other[start : start + len(part)].lower()
+    assert [c.isupper() for c in acts[2].value] == [c.isupper() for c in part]
+
+
+def test_letters_that_also_find_what_nobody_entered_stay_and_so_does_the_text() -> None:
+    own = {"expect": "visible", "target": "bread"}
+    searched = (fill("Bandana"), fill("Pear"), fill("ban", "search"), sees("Bandana"), sees("Pear"))
+    assert texts(*searched, own, bread=Locator(text="Banana bread")) == ("Pear",)
+    assert set(texts(*searched, own, bread=Locator(text="Toast"))) == {"Bandana", "Pear"}
+
+
+def test_letters_that_are_given_or_belong_to_an_account_stay() -> None:
+    items = (fill(MILK), fill("mil", given=True), fill("mil", "password box"), sees(MILK))
+    varied = vary(check(*items), {}, "seed").check(check(*items)).contract.items
+    assert [item.value for item in varied[2:4]] == ["mil", "mil"]
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [("Ann Bell", "AB"), ("Ann Bell", "A.B."), ("Ann Bell", "by AB today"), ("Groceries", "G"), ("apple", "2 apples"),
+     ("Buy oat milk", "Buy oat m…"), ("Buy oat milk", "Note: Buy o..."), ("Buy milk", "klim yuB"),
+     ("Buy milk", "#BuyMilk"), ("Groceries", "Groc")],
+)  # fmt: skip
+def test_a_text_of_which_something_is_made_stays(text: str, made: str) -> None:
+    assert texts(fill(text), sees(text), sees(made)) == ()
+    assert texts(fill(text), fill("Pea soup"), sees("Pea soup"), sees(text), sees(made)) == ("Pea soup",)
+
+
+@pytest.mark.parametrize("own", ["Add", "2 items", "All", "OK", "Buy", "Milk and more", "/buy-milk", "Saved Buy milk"])
+def test_words_of_the_application_do_not_keep_a_text(own: str) -> None:
+    assert "Buy milk" in texts(fill("Buy milk"), sees("Buy milk"), sees(own), shown=Locator(text=own))
+
+
+def test_parts_of_a_text_that_stays_do_so_too() -> None:
+    items = (fill("Ann Bell"), fill("Ann", "search"), fill("ell", "search"), sees("Ann Bell"), sees("AB"), sees("Ann"))
+    assert texts(*items) == ()
+    assert vary(check(*items), {}, "seed").check(check(*items)) == check(*items)
+    shown = vary(check(fill("Oat"), fill("Oat milk"), sees("Oat"), sees("Oat milk")), {}, "seed", {"Oat"})
+    assert shown.texts == ()
+
+
+def test_a_picture_is_no_text_and_is_not_compared_with() -> None:
+    card = {"expect": "looks_like", "target": "card", "value": "card", "masks": ["clock"]}
+    clock = Locator(text="12:00")
+    assert texts(fill("Card"), card, clock=clock) == ()
+    found = check(fill(MILK), sees(MILK), card, clock=clock)
+    varied = vary(found, {}, "seed").check(found).contract.items
+    assert varied[-1] == Expectation.model_validate({"step": 1, "expect": "visible", "target": "card"})
+
+
 def test_the_checks_of_the_to_do_application_enter_other_texts() -> None:
     replaced = {name: vary(found, todo_app.ELEMENTS, name).texts for name, found in todo_app.CHECKS.items()}
     milk = ("Buy milk",)
     assert replaced == {
         "add": milk, "complete": milk, "filter": ("Walk the dog", *milk), "keep": milk, "delete": milk,
     }  # fmt: skip
+
+
+PASSES, FAILS = (
+    ReplayResult((ItemResult(0, held),), held, "" if held else "It is not there.") for held in (True, False)
+)
+
+
+@dataclass(frozen=True)
+class Scripted(Replayer):
+    """Plays that end as written, the last for ever, and a look at the page that ends in a fault."""
+
+    outcomes: list[ReplayResult] = field(default_factory=list)
+    fault: Exception | None = None
+    plays: list[Path | None] = field(default_factory=list)
+    """Where each wrote its evidence."""
+
+    async def replay(self, *_: Any, **__: Any) -> ReplayResult:
+        self.plays.append(self.evidence_dir)
+        return self.outcomes[min(len(self.plays), len(self.outcomes)) - 1]
+
+    def player(self, *_: Any, **__: Any) -> Any:
+        return self
+
+    async def play(self, contract: Contract, _: Any, *, go_on: bool, on_group: Any) -> None:
+        for group in contract.groups() if go_on else []:
+            await on_group(group, [])
+
+
+class FaultySite:
+    """A site whose page cannot be looked at; it is its own page."""
+
+    def __init__(self, fault: Exception) -> None:
+        self.pages, self.fault = self, fault
+
+    @contextmanager
+    def seen_as(self, _: Any) -> Iterator[None]:
+        yield
+
+    def in_use(self) -> dict[str, Any]:
+        return {"": self}
+
+    async def observe(self, _: Any) -> Any:
+        raise self.fault
+
+    async def forget(self) -> None:
+        pass
+
+
+async def played(*outcomes: ReplayResult, fault: Exception | None = None) -> tuple[ReplayResult | None, Scripted]:
+    replayer = Scripted(VerifySettings(), Events(), Path("evidence"), outcomes=list(outcomes))
+    entered = check(fill(MILK), sees(MILK), line=Locator(text=MILK))
+    site: Any = FaultySite(fault or ActFailed("the page crashed"))
+    return await failure_with_other_texts(replayer, entered, {}, site, "seed", []), replayer
+
+
+@pytest.mark.parametrize("fault", [ActFailed("the page hangs"), BrowserError("Chromium ended", "start it again")])
+async def test_a_page_that_cannot_be_looked_at_showed_nothing_before(fault: Exception) -> None:
+    failed, _ = await played(FAILS, fault=fault)
+    assert failed
+    assert "not for another person" in failed.reason
+
+
+@pytest.mark.parametrize(("outcomes", "holds"), [((PASSES,), True), ((FAILS, PASSES), True), ((FAILS, FAILS), False)])
+async def test_a_failure_counts_when_it_happens_twice_and_then_only_leaves_evidence(
+    outcomes: tuple[ReplayResult, ...], holds: bool
+) -> None:
+    failed, replayer = await played(*outcomes)
+    assert (failed is None) == holds
+    assert replayer.plays == [None, Path("evidence")][: len(outcomes)]
+
+
+async def test_an_application_that_does_not_start_is_not_blamed_for_the_texts() -> None:
+    failed, _ = await played(ReplayResult((), False, "The application did not start."))
+    assert failed == ReplayResult((), False, "The application did not start.")
