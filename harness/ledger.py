@@ -186,8 +186,9 @@ class Ledger:
             await tree.reset(await tree.head())
         else:
             checks = [*([check] if check else []), *(amended or {}).values()]
-            names, seal = await self._write(features, entries, checks, elements or {}, flows or {}, judged)
-            names += await self._put_pictures(pictures or {})
+            names, seal = await self._write(
+                features, entries, checks, elements or {}, flows or {}, pictures or {}, judged
+            )
             sealed = {**trailers, audit.TRAILER: seal} if seal else trailers
             made = await tree.commit(subject, body, sealed, paths=[] if state_only else None, always=names)
         await self.follow()
@@ -205,13 +206,6 @@ class Ledger:
         for leftover in path.parent.glob(f".{path.name}.*.tmp"):
             leftover.unlink()
         write_atomic(path, text)
-
-    async def _put_pictures(self, pictures: Mapping[str, str]) -> list[str]:
-        """Write pictures beside the checks; returns their names."""
-        written = {f"checks/pictures/{name}.png": png for name, png in pictures.items()}
-        for name, png in written.items():
-            await self.put(name, base64.b64decode(png))
-        return list(written)
 
     async def commit_state(
         self,
@@ -313,13 +307,14 @@ class Ledger:
         checks: Sequence[Check],
         elements: Mapping[str, Element],
         flows: Mapping[str, Flow],
+        pictures: Mapping[str, str],
         judged: Judged | None,
     ) -> tuple[list[str], str]:
         """Write the state into the tree; returns the names, and the hash of the audit's last line if it grew."""
         totals, progress = features.totals, await self.progress()
         for entry in entries:
             progress = progress.append(entry)
-        written = {
+        written: dict[str, str | bytes] = {
             FEATURES: features.to_json(),
             PROGRESS: progress.with_list(totals.total, totals.passing, totals.parked).to_json(),
         }
@@ -330,12 +325,13 @@ class Ledger:
             written[FLOWS] = to_json(known)
         if elements:
             written[ELEMENTS] = to_json((await self.elements()).with_more(elements))
+        written |= {f"checks/pictures/{name}.png": base64.b64decode(png) for name, png in pictures.items()}
         seal = await self._audit(features, written, judged)
         for name, text in written.items():
             await self.put(name, text)
         return list(written), seal
 
-    async def _audit(self, features: FeatureList, written: dict[str, str], judged: Judged | None) -> str:
+    async def _audit(self, features: FeatureList, written: dict[str, str | bytes], judged: Judged | None) -> str:
         """Add to the audit what this commit says anew; returns the hash of its last line, or ""."""
         before = await self._read(FEATURES)
         verdicts = audit.changes(FeatureList.parse(before, FEATURES) if before else None, features)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SHARED = frozenset({"elements", "flows"})
 """Files in `checks/` that are no feature's."""
+PICTURES = "checks/pictures"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def _disagreement(feature: Feature, line: Line | None) -> str:
 def _files_against(lines: Sequence[Line], directory: Path, features: FeatureList) -> Iterator[str]:
     written = {name: (line.seq, digest) for line in lines for name, digest in line.files.items()}
     needed = {f"checks/{feature.id}.json" for feature in features.features if feature.passes}
-    there = {f"checks/{path.name}" for path in (directory / "checks").glob("*.json")}
+    kept = [*(directory / "checks").glob("*.json"), *(directory / PICTURES).rglob("*.png")]
+    there = {path.relative_to(directory).as_posix() for path in kept}
     for name in sorted(there | (needed & written.keys())):
         if why := _changed(directory / name, written.get(name)):
             yield f"{name} {why}"
@@ -123,7 +125,8 @@ def _changed(path: Path, written: tuple[int, str] | None) -> str:
     if not path.exists():
         return f"is gone since line {written[0]}."
     try:
-        is_same = audit.file_digest(read_text(path)) == written[1]
+        content = read_text(path) if path.suffix == ".json" else path.read_bytes()
+        is_same = audit.file_digest(content) == written[1]
     except ValueError:
         is_same = False
     return "" if is_same else f"was changed after the verdict in line {written[0]}."

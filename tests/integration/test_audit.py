@@ -123,6 +123,10 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda p: replace_in(p, "checks/elements.json", "Buy milk", "Buy"),
         r"checks/elements\.json was changed .* line 1",
     ),
+    "a picture painted over": (
+        lambda p: (p / "checks/pictures/add/list.png").write_bytes(b"as it looks now"),
+        r"checks/pictures/add/list\.png was changed .* line 1",
+    ),
     "a check removed": (lambda p: (p / "checks/filter.json").unlink(), r"checks/filter\.json is gone since line 3"),
     "a line edited": (
         lambda p: replace_in(p, audit.AUDIT, '"reopened"', '"passed"'),
