@@ -242,9 +242,10 @@ def main() -> None:
     parser.add_argument("--mutant", action="append", default=[])
     parser.add_argument("--workers", type=int, default=(os.cpu_count() or 1) + 1)
     asked = parser.parse_args()
-    benches = [asyncio.run(bench_app(app, asked.good, asked.mutant, asked.workers)) for app in apps(asked.app)]
-    for bench in benches:
-        show_mutants(bench)
+    benches = []
+    for app in apps(asked.app):
+        benches.append(asyncio.run(bench_app(app, asked.good, asked.mutant, asked.workers)))
+        show_mutants(benches[-1])
     show_good(benches)
     show_totals(benches)
 

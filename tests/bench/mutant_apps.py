@@ -15,12 +15,15 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 from pydantic import BaseModel, ConfigDict
 
 from harness.features import FeatureList
 
 APPS = Path(__file__).parent / "mutants" / "apps"
+
+_FETCHING = Lock()
 
 
 class _Frozen(BaseModel):
@@ -76,8 +79,9 @@ class App:
         if not package.exists() or b"ependencies" not in package.read_bytes():
             return
         kept = Path(sys.prefix, "bench", f"{self.name}-{hashlib.sha256(package.read_bytes()).hexdigest()[:12]}")
-        if not (kept / "complete").exists():
-            _fetch(package, kept)
+        with _FETCHING:
+            if not (kept / "complete").exists():
+                _fetch(package, kept)
         shutil.copytree(kept / "node_modules", tree / "node_modules", symlinks=True)
 
     def unit_tests_fail(self, directory: Path) -> bool:
