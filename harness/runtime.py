@@ -367,10 +367,12 @@ async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any], 
     }
     _record(parts, stage, "")
     parts.model.start()
+    from harness.session import nodes_left
+
     ended: StopRun | None = None
     try:
         state = await graph.aget_state(config)
-        is_in_work = bool(set(state.next) - _BETWEEN)
+        is_in_work = bool(nodes_left(state) - _BETWEEN)
         if is_in_work and only:
             _require_same(parts, only, state.values.get("feature_id", only))
         await graph.ainvoke(None if is_in_work else fresh, config, durability="sync")

@@ -29,6 +29,7 @@ from harness.tools.tool import Arguments, Tool
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
+    from langgraph.types import StateSnapshot
 
     from harness.model import Reply
     from harness.parts import Parts
@@ -129,7 +130,7 @@ class Session:
         """
         state = await self._graph.aget_state(self._config)
         begun = state.created_at is not None and state.values.get("attempt") == attempt
-        if not begun or state.next:
+        if not begun or nodes_left(state):
             given = None if begun else self._input(state.values, system, message, attempt)
             async with self._restoring(state.values.get("messages", []), page=begun):
                 await self._graph.ainvoke(given, self._config, durability="sync")
@@ -264,6 +265,14 @@ class Session:
             except (ToolRetry, ToolFailed, OSError, ValueError):
                 continue  # the model finds out when it looks
         self._restart_told = _RESTARTED if any(c["name"] == "browser_act" for c in living) else ""
+
+
+def nodes_left(state: StateSnapshot) -> set[str]:
+    """Nodes of a graph at which it goes on; empty when it is over.
+
+    `state.next` leaves a node out whose writes were kept when a kill came before the checkpoint after it.
+    """
+    return {task.name for task in state.tasks}
 
 
 def conversation_of(parts: Parts, session_id: str) -> str:

@@ -105,7 +105,7 @@ def test_tests_run_on_all_cores_unless_the_person_says_otherwise(checkout: Path,
     python.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
     python.chmod(0o755)
     done = run(checkout, "test", "-n", "0", "tests/unit", PATH=machine_with(tmp_path, chromium="", bwrap=""))
-    assert done.stdout == "-m pytest -n auto --dist loadfile -n 0 tests/unit\n", done.stderr
+    assert done.stdout == "-m pytest -n auto --dist loadfile --no-loadscope-reorder -n 0 tests/unit\n", done.stderr
 
 
 def test_the_last_number_of_processes_wins(tmp_path: Path) -> None:
