@@ -75,6 +75,8 @@ class Embedder:
         self.start()
         assert self._loading is not None
         waiting = asyncio.wrap_future(self._loading)
+        # Whoever stops waiting has not asked how it ended; asyncio would print the error when nobody ever does.
+        waiting.add_done_callback(lambda loading: loading.cancelled() or loading.exception())
         done, _ = await asyncio.wait({waiting}, timeout=timeout_seconds)
         if done:
             waiting.result()
