@@ -413,8 +413,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         app(rest, prog_name="harness")
         sys.exit(0)
-    except (HarnessError, StopRun) as exc:
-        _leave(exc, is_debug)
     except Exception as exc:
         _leave(exc, is_debug)
     finally:

@@ -361,14 +361,14 @@ async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
 
 async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any], only: str = "") -> Ended:
     """Run a graph from its last checkpoint to its end or a reason to stop, and keep a record of that."""
+    from harness.session import nodes_left
+
     config = {
         "configurable": {"thread_id": f"{parts.thread_id}:{stage}", "checkpoint_ns": ""},
         "recursion_limit": _RECURSION,
     }
     _record(parts, stage, "")
     parts.model.start()
-    from harness.session import nodes_left
-
     ended: StopRun | None = None
     try:
         state = await graph.aget_state(config)

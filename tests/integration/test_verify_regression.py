@@ -17,11 +17,13 @@ from harness.features import Feature, FeatureList
 from harness.parts import Parts
 from harness.project import Project
 from harness.repo import Repo
-from harness.settings import Settings, VerifySettings
+from harness.settings import AppSettings, Settings, VerifySettings
 from harness.status import as_text, read_status
+from harness.verify.app import AppNotStarted
 from harness.verify.check import Element, Elements
+from harness.verify.hall import open_hall
 from harness.verify.history import History, Played
-from harness.verify.regression import Earlier, regress_tree
+from harness.verify.regression import Earlier, holding_at, regress_tree
 from harness.worktree import Worktree
 
 pytestmark = pytest.mark.needs("bwrap", "chromium", "git")
@@ -45,15 +47,17 @@ class House:
         return await self.tree.commit(subject, "", trailers)
 
     async def regress(self) -> tuple[dict[str, str], bool]:
+        self.told.clear()
+        return await regress_tree(self.parts, self.tree, self.earlier(), "", limit=False)
+
+    def earlier(self) -> Earlier:
+        """Both features, as if they had passed."""
         features = FeatureList(
             features=tuple(Feature(id=n, description=n, steps=todo_app.STEPS[n], passes=True) for n in NAMES)
         )
         elements = {n: Element(description=n, locator=locator) for n, locator in todo_app.ELEMENTS.items()}
         checks = {name: todo_app.CHECKS[name] for name in NAMES}
-        self.told.clear()
-        return await regress_tree(
-            self.parts, self.tree, Earlier(features, checks, Elements(elements=elements)), "", limit=False
-        )
+        return Earlier(features, checks, Elements(elements=elements))
 
 
 @pytest.fixture
@@ -93,6 +97,35 @@ async def test_a_break_found_late_names_its_commit_and_what_held_is_not_played_a
     assert complete
     assert broken["keep"].startswith(f'colours broke it, in commit {culprit[:10]} "colours are built".\nStep 3')
     assert History.load(house.parts.project.state_dir).recently_failing() == ["keep"]
+
+
+async def test_what_fails_at_a_commit_is_played_twice_and_one_that_does_not_start_says_nothing(house: House) -> None:
+    todo_app.make(house.tree.directory)
+    good = await house.commit("keep is built", {"keep.txt": "keep"}, "keep")
+    edit = todo_app.VARIANTS["not persisted"]
+    source = (house.tree.directory / edit.file).read_text()
+    bad = await house.commit("it forgets", {edit.file: source.replace(edit.old, edit.new)})
+    dead = await house.commit("it dies", {"init.sh": "#!/bin/sh\nexit 1\n"})
+    parts, tree = house.parts, house.tree
+    async with open_hall(parts.project, parts.settings, parts.events, tree.path, tree.prefix, "held") as hall:
+        assert await holding_at(parts, hall, good, house.earlier(), ["keep"]) == {"keep"}
+        assert await holding_at(parts, hall, bad, house.earlier(), ["keep"]) == set()
+        assert [event.passed for event in house.told] == [True, False, False]
+        with pytest.raises(AppNotStarted):
+            await holding_at(parts, hall, dead, house.earlier(), ["keep"])
+
+
+async def test_a_tree_is_not_prepared_under_the_application_that_it_serves(house: House) -> None:
+    todo_app.make(house.tree.directory)
+    parts, tree, runs = house.parts, house.tree, house.tree.directory / "runs.txt"
+    settings = parts.settings.model_copy(update={"app": AppSettings(prepare="echo ran >> runs.txt")})
+    async with open_hall(parts.project, settings, parts.events, tree.path, tree.prefix, "served") as hall:
+        async with hall.site(tree.directory, "first"):
+            (tree.directory / "log.txt").write_text("written by the application")
+            async with hall.site(tree.directory, "second"):
+                assert runs.read_text() == "ran\n"
+        async with hall.site(tree.directory, "third"):
+            assert runs.read_text() == "ran\nran\n", "it changed, and nobody serves it"
 
 
 def test_status_counts_what_is_flaky(tmp_path: Path, state_dir: Path) -> None:
