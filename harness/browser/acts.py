@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from harness.browser.page import TabPage
 
 POLL_SECONDS = 0.05
+BETWEEN_CLICKS_SECONDS = 0.1
+"""A person's double click: what the first click sends is on its way by the second, which else would take its place."""
 FINAL = {"wrong", "stale"}
 """Reasons that waiting does not change."""
 
@@ -90,10 +92,13 @@ class Acts:
                 raise ActFailed("page crashed") if isinstance(fault, NetworkError) else fault
 
     async def _click_at(self, x: float, y: float, button: str = "left", times: int = 1) -> None:
-        moves = [_mouse_event("mouseMoved", x, y)]
+        before = [_mouse_event("mouseMoved", x, y)]
         for count in range(1, times + 1):
-            moves += [_mouse_event(kind, x, y, button, count) for kind in ("mousePressed", "mouseReleased")]
-        await self._mouse(*moves)
+            click = [_mouse_event(kind, x, y, button, count) for kind in ("mousePressed", "mouseReleased")]
+            await self._mouse(*before, *click)
+            before = []
+            if count < times:
+                await asyncio.sleep(BETWEEN_CLICKS_SECONDS)
 
     async def _click(self, a: dict[str, Any], button: str = "left", times: int = 1) -> None:
         at = await self._aim(a["target"], "click", a["wait_seconds"])

@@ -2,8 +2,8 @@
 
 Each frame has the script in a world of its own, same site or not, and is asked on its own; what stands around it is
 told with each question (`Place.stage`). Here the answers become one: matches are counted over all frames, boxes and
-points are those of the tab, what covers a frame covers what is in it. Frames without a box are not looked at. `has`
-and `around` hold within one document, `inside` also between a frame's element and what the frame shows.
+points are those of the tab, what covers a frame covers what is in it. Frames without a box are not looked at. `has`,
+`around` and `beside` hold within one document, `inside` also between a frame's element and what the frame shows.
 """
 
 from __future__ import annotations
@@ -438,6 +438,6 @@ def _insides(locators: Sequence[Any]) -> list[Locator]:
 def _insides_of(locator: Locator) -> Iterator[Locator]:
     if inside := locator.get("inside"):
         yield inside
-    for part in (locator.get("inside"), locator.get("has"), *locator.get("around", ())):
+    for part in (locator.get("inside"), locator.get("has"), *locator.get("around", ()), locator.get("beside")):
         if part:
             yield from _insides_of(part)

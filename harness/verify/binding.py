@@ -18,7 +18,7 @@ from harness.browser.failed import ActFailed
 from harness.errors import BrowserError
 from harness.verify.binder import Binder, Moment
 from harness.verify.check import Act, Contract, Expectation, Item, Locator, targets_of
-from harness.verify.fit import MATCHED_NOTHING, SAYS_NOTHING, is_last_resort, misfit
+from harness.verify.fit import MATCHED_NOTHING, SAYS_NOTHING, is_last_resort, misfit, shared
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
@@ -126,6 +126,8 @@ class _Walk:
     problems: list[str] = field(default_factory=list)
     _questioned: set[str] = field(default_factory=set)
     """Names whose locator was doubted once on this walk; it is not doubted again."""
+    _shared: set[str] = field(default_factory=set)
+    """Names that were told once that another name has their element."""
 
     async def run(self) -> Binding:
         try:
@@ -230,13 +232,27 @@ class _Walk:
     async def _accept(self, page: Page, found: dict[str, Locator], needed: dict[str, str]) -> dict[str, str]:
         """Keep what is sound; return the needed names that still lack a locator, and why."""
         wrong = await self._wrong(page, found)
+        shared = await self._shares(page, {name: each for name, each in found.items() if name not in wrong})
+        needed, wrong = needed | shared, wrong | shared
         for name, locator in found.items():
+            # by analogy, before it is there; looked at again when it is needed
             unseen = wrong.get(name, "").startswith(MATCHED_NOTHING) and name not in needed
-            if name not in wrong or unseen:  # by analogy, before it is there; looked at again when it is needed
+            if name not in wrong or name in shared or unseen:
                 self.bound[name] = locator
             elif name not in needed:
                 self.doubts[name] = wrong[name]
         return {name: wrong.get(name, "it is not on the page") for name in needed if name in wrong or name not in found}
+
+    async def _shares(self, page: Page, found: Mapping[str, Locator]) -> dict[str, str]:
+        """Names that were just found, or are bound already, whose element another name has too; told once each."""
+        known = {name: each for name in self.contract.targets if (each := found.get(name) or self.resolve(name))}
+        if not found or self._shared.issuperset(known):
+            return {}
+        observations = dict(zip(known, await page.observe(list(known.values())), strict=True))
+        told = shared(self.contract.targets, observations)
+        doubtful = {name: why for name, why in told.items() if name not in self._shared}
+        self._shared |= doubtful.keys()
+        return doubtful
 
     async def _wrong(self, page: Page, locators: Mapping[str, Locator]) -> dict[str, str]:
         """What is wrong with locators on the page as it is now."""

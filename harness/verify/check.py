@@ -77,8 +77,8 @@ class _Frozen(BaseModel):
 class Locator(_Frozen):
     """How one element is found. All conditions given must hold; it must match one visible element.
 
-    Preferred in this order: role and name, label, text, pattern, alt, title, test id, `inside`, `has`, `around`; css
-    and nth last.
+    Preferred in this order: role and name, label, text, pattern, alt, title, test id, `inside`, `has`, `around`,
+    `beside`; css and nth last.
     Texts compare with blanks folded; `exact` false means contained, without regard to case.
     """
 
@@ -108,6 +108,8 @@ class Locator(_Frozen):
     """Some descendant matches this."""
     around: tuple[Locator, ...] = ()
     """The smallest element that contains a match of each."""
+    beside: Locator | None = None
+    """What stands right after a match of this, as a value after its label: "the total beside 'Total'"."""
     nth: int | None = None
     """0-based among the matches, -1 the last; recorded as a last resort."""
 
@@ -126,11 +128,12 @@ class Locator(_Frozen):
                 self.test_id,
                 self.css,
                 self.around,
+                self.beside,
             )
         ):
             raise ValueError(
                 "a locator needs at least one of "
-                "role, name, label, text, pattern, placeholder, alt, title, test_id, css, around"
+                "role, name, label, text, pattern, placeholder, alt, title, test_id, css, around, beside"
             )
         if self.pattern:
             try:
@@ -138,6 +141,11 @@ class Locator(_Frozen):
             except re.error as exc:
                 raise ValueError(f"pattern is not a regular expression: {exc}") from exc
         return self
+
+    @property
+    def below(self) -> tuple[Locator, ...]:
+        """The locators it is made of."""
+        return tuple(each for each in (self.inside, self.has, *self.around, self.beside) if each)
 
 
 class _Item(_Frozen):

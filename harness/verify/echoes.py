@@ -55,9 +55,8 @@ def holds(seen: str | Locator, text: str) -> bool:
 
 def texts_of(locator: Locator, fields: Iterable[str] = TEXTS) -> list[str]:
     """All texts a locator looks for."""
-    below = [each for each in (locator.inside, locator.has, *locator.around) if each]
     own = [text for field in fields if (text := getattr(locator, field))]
-    return own + [text for each in below for text in texts_of(each, fields)]
+    return own + [text for each in locator.below for text in texts_of(each, fields)]
 
 
 def rest_of(seen: str, texts: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ not the whole page, and speaks of the thing it is named after. The answers are w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.verify.check import Locator
@@ -48,9 +48,8 @@ def is_last_resort(locator: Locator) -> bool:
 
 def _parts(locator: Locator) -> Iterator[Locator]:
     yield locator
-    for part in (locator.inside, locator.has, *locator.around):
-        if part is not None:
-            yield from _parts(part)
+    for part in locator.below:
+        yield from _parts(part)
 
 
 def misfit(
@@ -75,6 +74,35 @@ def misfit(
     if (literal := _literal(name)) and not _speaks_of(literal, locator, visible):
         return f"matched {_list(visible)}, {SAYS_NOTHING} {literal!r}"
     return ""
+
+
+def shared(words: Mapping[str, str], observations: Mapping[str, Observation]) -> dict[str, str]:
+    """Names whose one element is also that of another name that quotes other words, and why that is doubtful.
+
+    What holds the words of both is often too much: whatever is said of one of them may then be true of the other.
+
+    Args:
+        words: name -> what it is, in words.
+        observations: name -> what its locator finds now.
+    """
+    quoted = {name: _literal(name) or _literal(words.get(name, "")) for name in observations}
+    single = {
+        name: elements[0]
+        for name, seen in observations.items()
+        if quoted[name] and len(elements := [element for element in seen.elements if element.visible]) == 1
+    }
+    return {
+        name: f"matched {_list([element])}, as {other!r} does. Give what speaks of it alone, or the same again if both "
+        "are really this one thing"
+        for name, element in single.items()
+        for other, its in single.items()
+        if (element.html, element.box) == (its.html, its.box) and _are_two(quoted[name], quoted[other], element)
+    }
+
+
+def _are_two(one: str, other: str, element: Element) -> bool:
+    one, other, text = fold_case(one), fold_case(other), fold_case(element.text)
+    return one not in other and other not in one and one in text and other in text
 
 
 def _literal(name: str) -> str:

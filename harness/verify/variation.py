@@ -124,7 +124,7 @@ class Variation:
     def locator(self, locator: Locator) -> Locator:
         """A locator with the texts replaced, also in those it is made of."""
         change: dict[str, Any] = {f: self.of(value) for f in TEXTS if (value := getattr(locator, f))}
-        change |= {f: self.locator(value) for f in ("inside", "has") if (value := getattr(locator, f))}
+        change |= {f: self.locator(value) for f in ("inside", "has", "beside") if (value := getattr(locator, f))}
         return locator.model_copy(update=change | {"around": tuple(map(self.locator, locator.around))})
 
     def check(self, check: Check) -> Check:

@@ -172,9 +172,9 @@ def locator_words(locator: Locator | None) -> str:
     if locator is None:
         return "not bound"
     words = []
-    for key, value in locator.model_dump(exclude_defaults=True, exclude={"inside", "has", "around"}).items():
+    for key, value in locator.model_dump(exclude_defaults=True, exclude={"inside", "has", "around", "beside"}).items():
         words.append(f"{key}={quote(value) if isinstance(value, str) and key != 'role' else value}")
-    nested = {"inside": locator.inside, "has": locator.has}
+    nested = {"inside": locator.inside, "has": locator.has, "beside": locator.beside}
     words += [f"{key}({locator_words(inner)})" for key, inner in nested.items() if inner]
     if locator.around:
         words.append(f"around({'; '.join(locator_words(inner) for inner in locator.around)})")

@@ -82,13 +82,15 @@ def small(feature_id: str) -> Contract:
 
 
 async def bound(
-    player: Player, script: Script, feature_id: str, elements: dict[str, Locator] | None = None, **more: Any
+    player: Player, script: Script, what: str | Contract, elements: dict[str, Locator] | None = None, **more: Any
 ):
+    asks = small(what) if isinstance(what, str) else what
+    feature_id = asks.feature_id
     feature = Feature(id=feature_id, description=f"To-dos: {feature_id}", steps=tuple(STEPS[feature_id]))
     with ScriptedModel(script) as served:
         model = Model(ModelSettings(name="scripted", base_url=served.base_url), Events())
         how = rebind if more else bind
-        binding: Binding = await how(model, small(feature_id), feature, player, elements or {}, "t/s/bind", **more)
+        binding: Binding = await how(model, asks, feature, player, elements or {}, "t/s/bind", **more)
         await model.aclose()
     return binding, served.requests
 
@@ -142,6 +144,32 @@ async def test_a_locator_that_matches_several_is_told_so_and_mended(tmp_path):
         binding, requests = await bound(player, vague_first, "delete", known)
     assert "matched 2 elements instead of one" in requests[1].last
     assert binding.bindings == {"milk delete": ELEMENTS["milk delete"]}
+    assert binding.problems == ()
+
+
+SUMS = "<!doctype html><title>Sums</title><dl><dt>Food</dt><dd>7</dd><dt>Total</dt><dd>12</dd></dl>"
+BOTH = Locator(around=(Locator(text="Food"), Locator(text="Total")))
+
+
+@pytest.mark.parametrize("is_mended", [True, False])
+async def test_one_element_for_two_names_is_doubted_once(tmp_path, is_mended):
+    names = ("Food", "Total")
+
+    def script(request: Request) -> dict[str, Any]:
+        told = "speaks of it alone" in request.last
+        beside = {f'line "{each}"': Locator(beside=Locator(text=each)) for each in names}
+        return answer(beside if told and is_mended else dict.fromkeys(beside, BOTH), [])
+
+    sums = Contract.model_validate({
+        "feature_id": "add", "targets": {f'line "{each}"': f"the sum of {each}" for each in names},
+        "items": [{"step": 1, "act": "navigate", "value": "/"},
+                  *({"step": 1, "expect": "visible", "target": f'line "{each}"'} for each in names)],
+    })  # fmt: skip
+    async with playing(tmp_path, page=SUMS) as player:
+        binding, requests = await bound(player, script, sums)
+    assert len(requests) == 2
+    found = {each.beside.text if each.beside else "both" for each in binding.bindings.values()}
+    assert found == (set(names) if is_mended else {"both"})
     assert binding.problems == ()
 
 

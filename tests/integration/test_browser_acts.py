@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from pathlib import Path
 
 import pytest
-from browser_support import Shown, browser, reason_of, shared_page, shown, site
+from browser_support import Shown, Site, browser, reason_of, shared_page, shown, site
 
 from harness.verify.check import Locator as L
 
@@ -37,6 +38,15 @@ async def test_pointer_acts_send_what_a_mouse_sends(shown: Shown, act, seen: str
     page = await shown.show(f"<button id=x>Press</button>{say(events)}")
     await page.act(act, L(role="button", name="Press"))
     assert await shown.text() == seen
+
+
+async def test_both_clicks_of_a_double_click_send_their_form(shown: Shown, site: Site):
+    page = await shown.show("<form method=post action=/never><button>Post</button></form>")
+    before = site.asked.count("/never")
+    await page.act("double_click", L(role="button", name="Post"))
+    async with asyncio.timeout(5):
+        while site.asked.count("/never") < before + 2:
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,9 @@ PAGE = """
  <div id=card1><p>Apple</p><p>3 kg</p></div><div id=card2><p>Pear</p><p>3 kg</p></div>
  <div title=Drinks><img alt="A cup of tea"></div>
  <p id=count><strong>2</strong> items left</p>
+ <dl><dt>Food</dt><dd>7</dd><dt>Total</dt><dd class=sum>12</dd><dt>Last</dt></dl>
+ <table><tr><th><span>Due</span></th><td>Monday</td></tr></table>
+ <div><i>Rent</i><b hidden>9</b></div>
 </main>"""
 
 
@@ -170,6 +173,10 @@ PAGE = """
         (L(around=(L(text="Pear"), L(text="3 kg"))), ['<div id="card2">']),
         (L(around=(L(text="Milk"), L(text="Bread"))), ["<ul>"]),
         (L(text="3 kg", inside=L(around=(L(text="Apple"), L(text="3 kg")))), ["<p>"]),
+        (L(beside=L(text="Total")), ['<dd class="sum">']),
+        (L(beside=L(text="Due")), ["<td>"]),
+        (L(beside=L(text="Rent")), ["<b hidden=\"\">"]),
+        (L(beside=L(text="Last"), role="definition"), []),
         (L(css="main > p"), ['<p id="count">']),
         (L(role="meter"), []),
     ],

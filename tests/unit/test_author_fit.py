@@ -3,7 +3,7 @@ import pytest
 from harness.browser.values import Element, Observation
 from harness.verify.binding import MAX_CALLS, allowed_calls
 from harness.verify.check import Act, Contract, Locator
-from harness.verify.fit import misfit
+from harness.verify.fit import misfit, shared
 
 LI = Element(visible=True, text="Buy milk", html='<li class="todo">')
 OTHER = Element(visible=True, text="Walk dog", html="<li>")
@@ -45,6 +45,29 @@ def test_a_name_for_many_may_match_many():
 def test_the_page_as_a_whole_is_found_where_only_its_looks_are_meant():
     seen = Observation(elements=[Element(visible=True, html="<body>")], total=1)
     assert misfit("page", Locator(css="body"), seen, whole_page=True) == ""
+
+
+SUMS = Element(visible=True, text="Food 7 Total 12", html="<dl>", box=(0, 40, 300, 60))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "elements", "doubtful"),
+    [
+        ('line "Food"', 'line "Total"', (SUMS, SUMS), True),
+        ("food", "total", (SUMS, SUMS), True),  # what they quote stands in their words
+        ('line "Food"', 'line "Total"', (SUMS, SUMS.model_copy(update={"box": (0, 99, 300, 60)})), False),
+        ('line "Food"', 'line "Rent"', (SUMS, SUMS), False),  # one place that says now this, now that
+        ('line "Food"', 'line "Food 7"', (SUMS, SUMS), False),
+        ('line "Food"', "sums", (SUMS, SUMS), False),
+        ('line "Food"', 'line "Total"', (SUMS.model_copy(update={"visible": False}), SUMS), False),
+    ],
+)
+def test_what_holds_the_words_of_two_names_is_doubted_for_both(one, other, elements, doubtful):
+    words = {"food": 'the sum beside "Food"', "total": 'the sum beside "Total"'}
+    seen = {name: Observation(elements=[each], total=1) for name, each in zip((one, other), elements, strict=True)}
+    told = shared(words, seen)
+    assert told.keys() == ({one, other} if doubtful else set())
+    assert not doubtful or f"as {other!r} does" in told[one]
 
 
 def test_a_contract_with_many_steps_may_ask_at_each():

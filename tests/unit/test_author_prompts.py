@@ -41,5 +41,5 @@ def test_the_example_of_a_contract_is_one():
 
 def test_the_examples_of_locators_are_locators():
     examples = re.findall(r"`(\{.+\})`", load_prompt("binder"))
-    assert len(examples) == 4
+    assert len(examples) == 5
     assert all(Locator.model_validate(json.loads(example)) for example in examples)

@@ -38,6 +38,16 @@ const smallest = (els) => {
   return els.filter((el) => !holders.has(el));
 };
 
+// What a person reads right after an element: its next neighbour, seen or not, or that of what holds nothing else.
+const besides = (el) => {
+  for (let at = el; at; ) {
+    for (let next = at.nextElementSibling; next; next = next.nextElementSibling) if (!SILENT.has(next.localName)) return next;
+    const up = parentOf(at);
+    at = up && fold(up.textContent) === fold(at.textContent) ? up : null;
+  }
+  return null;
+};
+
 // One search over one state of the page; texts and lists are computed at most once.
 const makeSearch = () => {
   const texts = makeTexts();
@@ -75,6 +85,10 @@ const makeSearch = () => {
     for (const part of loc.around || []) {
       const holders = withAncestors(find(part));
       tests.push((el) => holders.has(el));
+    }
+    if (loc.beside) {
+      const next = new Set(find(loc.beside).map(besides));
+      tests.push((el) => next.has(el));
     }
     if (loc.name) tests.push((el) => isNameable(el) && isNamed(el, loc.name, exact));
     if (loc.text) tests.push((el) => sameText(texts(el), loc.text, exact));
