@@ -190,7 +190,7 @@ check() { # all of them are run, so that one look shows everything
 bench() {
   cd -- "$root"
   local name script names=("${1:-*}")
-  [[ ${1:-} != verify ]] || names=(names mutants liars replay)
+  [[ ${1:-} != verify ]] || names=(names mutants liars replay soak)
   for name in "${names[@]}"; do
     for script in tests/bench/bench_$name.py; do
       [[ -f $script ]] || fail 2 "There is no benchmark '$name' in tests/bench."
