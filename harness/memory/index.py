@@ -1,7 +1,7 @@
 """What an index of the records is, and which one this process gets.
 
-An index is derived from the records and can be thrown away. It answers two questions, nearest in meaning and nearest
-in words, with keys only, best first: what is shown is always read from the records. Milvus is the index; a process
+An index is derived from the records and can be thrown away. It answers what is nearest in meaning with keys only, best
+first: what is shown is always read from the records, which know the words too. Milvus is the index; a process
 that cannot have it, because another one holds Milvus Lite or a server does not answer, ranks the records' own
 vectors in NumPy. Both pass the same conformance suite.
 """
@@ -33,7 +33,7 @@ class Difference:
 
 
 class Index(Protocol):
-    """Keys by meaning and by words. Methods block: call them from a worker thread."""
+    """Keys by meaning. Methods block: call them from a worker thread."""
 
     source: Literal["milvus", "numpy"]
     """`milvus` or `numpy`."""
@@ -48,13 +48,6 @@ class Index(Protocol):
         """Keys nearest to a unit vector, best first.
 
         Shape: vector (dim,).
-        Raises: RecallError: the index failed; ask another.
-        """
-        ...
-
-    def words(self, query: str, conditions: Conditions, limit: int) -> list[str]:
-        """Keys by BM25, best first.
-
         Raises: RecallError: the index failed; ask another.
         """
         ...

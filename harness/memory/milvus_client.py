@@ -66,14 +66,6 @@ def is_server(uri: str) -> bool:
     return "://" in uri
 
 
-def version_of(client: Any) -> tuple[int, ...]:
-    """The server's version; Lite counts as the newest."""
-    text = str(client.get_server_version(timeout=5))
-    if text.startswith("milvus_lite"):
-        return (99,)
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
-
-
 def lock_owner(path: Path) -> str:
     """Who holds Lite's lock, in words; empty when nobody does."""
     import fcntl

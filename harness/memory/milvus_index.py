@@ -1,8 +1,8 @@
 """The Milvus index: one collection per record store and model, used through an alias.
 
-It holds what a search needs and nothing else: digests of names for the filters (conditions.py), the text for BM25,
-the vector. Its name says which store and which model it belongs to, so that stores can share a server and models
-never mix. A rebuild fills a new collection and then moves the alias.
+It holds what a search by meaning needs and nothing else: digests of names for the filters (conditions.py) and the
+vector; words are SQLite's (records.py). Its name says which store and which model it belongs to, so that stores can
+share a server and models never mix. A rebuild fills a new collection and then moves the alias.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.address import shown
 from harness.memory.conditions import Conditions, digest, milliseconds, milvus_filter
 from harness.memory.index import Difference, Progress
-from harness.memory.milvus_client import IndexDamagedError, connect, disconnect, is_server, mapped, release, version_of
+from harness.memory.milvus_client import IndexDamagedError, connect, disconnect, is_server, mapped, release
 from harness.memory.records import Change, Records
-from harness.memory.terms import query_terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,25 +28,23 @@ if TYPE_CHECKING:
 BATCH = 500
 FLUSH = 200
 """Lite reads unflushed rows one by one in Python at every search; sealed ones it searches by index."""
-BM25_SINCE = (2, 5)
-"""Older servers accept a BM25 schema and crash when it is loaded. Source: measured on 2.3.5."""
+SCHEMA = 2
+"""Part of the collection's name: one of an older form is not read."""
 
 
 class MilvusIndex:
-    """Records by meaning and words in Milvus."""
+    """Records by meaning in Milvus."""
 
     source: Literal["milvus", "numpy"] = "milvus"
 
     def __init__(self, client: Any, uri: str, records: Records, model_id: str, dim: int) -> None:
         self.where = shown(uri)
         self._uri = uri
-        self.version = version_of(client)
         self._client = client
         self._records = records
         self._model = model_id
         self._dim = dim
         self._unflushed = 0
-        self._has_words = self.version >= BM25_SINCE
         self._alias = collection_name(records.store_id, model_id, dim)
         self._mark = f"{hashlib.sha256(uri.encode()).hexdigest()[:12]} {self._alias}"
 
@@ -74,14 +71,20 @@ class MilvusIndex:
 
     def dense(self, vector: NDArray[np.float32], conditions: Conditions, limit: int) -> list[str]:
         """Nearest by cosine."""
-        return self._search("dense", [float(x) for x in vector], conditions, limit)
-
-    def words(self, query: str, conditions: Conditions, limit: int) -> list[str]:
-        """BM25 in Milvus; in SQLite for servers that have none."""
-        terms = query_terms(query)
-        if not self._has_words:
-            return self._records.words(query, conditions, limit)
-        return self._search("sparse", " ".join(terms), conditions, limit) if terms else []
+        with mapped(self._uri):
+            if not self._records.indexed_seq(self._mark):
+                return []
+            found = self._client.search(
+                self._alias,
+                data=[[float(x) for x in vector]],
+                anns_field="dense",
+                filter=milvus_filter(conditions),
+                limit=limit,
+                output_fields=["key"],
+                timeout=10,
+                **({"consistency_level": "Strong"} if is_server(self._uri) else {}),
+            )
+            return [str(hit["key"]) for hit in found[0]]
 
     def difference(self) -> Difference:
         """Compare all keys."""
@@ -142,22 +145,6 @@ class MilvusIndex:
         if gone:
             self._client.delete(collection, ids=gone)
 
-    def _search(self, field: str, query: Any, conditions: Conditions, limit: int) -> list[str]:
-        with mapped(self._uri):
-            if not self._records.indexed_seq(self._mark):
-                return []  # BM25 over an empty collection can answer NaN
-            found = self._client.search(
-                self._alias,
-                data=[query],
-                anns_field=field,
-                filter=milvus_filter(conditions),
-                limit=limit,
-                output_fields=["key"],
-                timeout=10,
-                **({"consistency_level": "Strong"} if is_server(self._uri) else {}),
-            )
-            return [str(hit["key"]) for hit in found[0]]
-
     def _held(self) -> set[str]:
         iterator = self._client.query_iterator(self._alias, batch_size=1000, output_fields=["key"])
         held: set[str] = set()
@@ -186,7 +173,7 @@ class MilvusIndex:
 
     def _create(self, generation: int) -> str:
         name = f"{self._alias}_g{generation}"
-        schema, indexes = _schema(self._client, self._dim, self._has_words)
+        schema, indexes = _schema(self._client, self._dim, "AUTOINDEX" if is_server(self._uri) else "FLAT")
         self._client.create_collection(name, schema=schema, index_params=indexes)
         return name
 
@@ -210,7 +197,7 @@ def open_or_rebuild(uri: str, records: Records, model_id: str, dim: int) -> tupl
 def collection_name(store_id: str, model_id: str, dim: int) -> str:
     """The alias of a store's collection for a model."""
     slug = re.sub(r"[^a-z0-9]+", "_", model_id.lower()).strip("_")[-40:]
-    return f"harness_{store_id}_{slug}_{dim}_{digest(model_id)[:6]}"
+    return f"harness_{store_id}_{slug}_{dim}_{digest(model_id)[:6]}_v{SCHEMA}"
 
 
 def _move_aside(path: Path) -> Path:
@@ -236,13 +223,13 @@ def _row(change: Change) -> dict[str, Any]:
         "feature": digest(record.feature),
         "files": [digest(file) for file in record.files],
         "created_ms": milliseconds(record.created_at),
-        "text": record.text,
         "dense": np.frombuffer(change.vector, dtype="<f4").tolist(),
     }
 
 
-def _schema(client: Any, dim: int, has_words: bool) -> tuple[Any, Any]:
-    from pymilvus import DataType, Function, FunctionType
+def _schema(client: Any, dim: int, index_type: str) -> tuple[Any, Any]:
+    """Lite is meant for tens of thousands of records, where comparing with each is faster than its graph."""
+    from pymilvus import DataType
 
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("key", DataType.VARCHAR, max_length=64, is_primary=True)
@@ -253,13 +240,5 @@ def _schema(client: Any, dim: int, has_words: bool) -> tuple[Any, Any]:
     schema.add_field("created_ms", DataType.INT64)
     schema.add_field("dense", DataType.FLOAT_VECTOR, dim=dim)
     indexes = client.prepare_index_params()
-    indexes.add_index("dense", index_type="AUTOINDEX", metric_type="COSINE")
-    # max_length counts bytes; a text holds at most 256 pieces of at most five letters and a blank.
-    if not has_words:
-        schema.add_field("text", DataType.VARCHAR, max_length=8192)
-        return schema, indexes
-    schema.add_field("text", DataType.VARCHAR, max_length=8192, enable_analyzer=True)
-    schema.add_field("sparse", DataType.SPARSE_FLOAT_VECTOR)
-    schema.add_function(Function("bm25", FunctionType.BM25, input_field_names=["text"], output_field_names=["sparse"]))
-    indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
+    indexes.add_index("dense", index_type=index_type, metric_type="COSINE")
     return schema, indexes

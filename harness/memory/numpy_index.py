@@ -54,10 +54,6 @@ class NumpyIndex:
         scores = self._matrix[[self._position[key] for key in keys]] @ vector if keys else np.empty(0)
         return [keys[i] for i in np.argsort(-scores, kind="stable")[:limit]]
 
-    def words(self, query: str, conditions: Conditions, limit: int) -> list[str]:
-        """SQLite's own BM25."""
-        return self._records.words(query, conditions, limit)
-
     def difference(self) -> Difference:
         """None: it reads the records themselves."""
         return Difference(0, 0)

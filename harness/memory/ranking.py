@@ -1,7 +1,7 @@
 """Which of the records found are shown, and in what order. Pure, the same for every index.
 
-Two rankings are fused by their places alone, because neither raw score means anything across indexes: Milvus' BM25
-is negative and relative to a segment, and the margins of cosine are too small for a threshold.
+Two rankings are fused by their places alone, because neither raw score means anything by itself: BM25's depends on
+all records there are, and the margins of cosine are too small for a threshold.
 """
 
 from __future__ import annotations

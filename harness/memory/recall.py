@@ -220,7 +220,7 @@ class Memory:
 
         async def by_words() -> list[str]:
             with stages("words"):
-                return await self._run(lambda: index.words(query, conditions, CANDIDATES))
+                return await self._run(lambda: self._records.words(query, conditions, CANDIDATES))
 
         return list(await asyncio.gather(by_meaning(), by_words()))
 

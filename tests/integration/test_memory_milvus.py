@@ -60,16 +60,15 @@ def index(request: pytest.FixtureRequest, records: Records, tmp_path: Path) -> I
 
 def test_an_empty_index_finds_nothing(index: Index) -> None:
     assert index.dense(near(0), Conditions(), 5) == []
-    assert index.words("anything", Conditions(), 5) == []
     assert index.difference() == Difference(0, 0)
 
 
-def test_the_nearest_by_meaning_and_by_words_comes_first(index: Index, records: Records) -> None:
+def test_the_nearest_comes_first(index: Index, records: Records) -> None:
     one, two, three = (make_record("p", "note", t) for t in ("theme lost", "list empty", "button hidden"))
     remember(records, one, two, three)
     index.follow()
     assert index.dense(near(1), Conditions.of("p"), 2)[0] == two.key
-    assert index.words("the hidden button?", Conditions.of("p"), 2) == [three.key]
+    assert records.words("the hidden button?", Conditions.of("p"), 2) == [three.key]
 
 
 def test_conditions_hold_in_both_searches(index: Index, records: Records) -> None:
@@ -91,7 +90,7 @@ def test_conditions_hold_in_both_searches(index: Index, records: Records) -> Non
     ]
     for conditions, expected in table:
         assert set(index.dense(near(0), conditions, 9)) == expected, conditions
-        assert set(index.words("theme", conditions, 9)) == expected, conditions
+        assert set(records.words("theme", conditions, 9)) == expected, conditions
 
 
 def test_following_twice_changes_nothing_and_a_superseded_record_leaves(index: Index, records: Records) -> None:
@@ -102,7 +101,7 @@ def test_following_twice_changes_nothing_and_a_superseded_record_leaves(index: I
     records.supersede(old.key, new.key)
     index.follow()
     assert index.dense(near(0), Conditions(), 9) == [new.key]
-    assert index.words("fact", Conditions(), 9) == [new.key]
+    assert records.words("fact", Conditions(), 9) == [new.key]
     assert index.difference() == Difference(0, 0)
 
 
@@ -127,7 +126,7 @@ def test_no_name_or_query_reaches_another_project(index: Index, records: Records
     index.follow()
     for conditions in (Conditions.of(f"p{name}"), Conditions.of("p", feature=name, files=[name], kinds=[name])):
         assert secret.key not in index.dense(near(0), conditions, 50)
-        assert secret.key not in index.words(f"secret {name}", conditions, 50)
+        assert secret.key not in records.words(f"secret {name}", conditions, 50)
 
 
 def test_an_index_closed_and_opened_again_follows_only_what_is_new(records: Records, tmp_path: Path) -> None:
