@@ -217,23 +217,27 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const LOOK_MS = 8;
 const PARTS = 3;
 
-// What the locators match now and in each other state of the page during the next milliseconds, the last one last.
-// Looked at after every change of the document, and a few times anyway: a value or a style changes without one.
+// What the locators match now and in each other state of the page during the next milliseconds, the last one last: it
+// is watched for as long, if it comes within the first time. Looked at after every change of the document, and a few
+// times anyway: a value or a style changes without one.
 const watch = async (seconds, locators, attributes, styles, asked) => {
   const started = performance.now(), during = seconds * 1000;
   const moments = [];
-  let last = "", looked = 0;
+  let last = "", looked = 0, end = started + during;
   const look = () => {
     const at = performance.now();
     const seen = observe(locators, attributes, styles, asked);
     looked = performance.now();
     const said = JSON.stringify(seen);
-    if (said !== last) moments.push({ at_seconds: (at - started) / 1000, observations: seen });
+    if (said !== last) {
+      moments.push({ at_seconds: (at - started) / 1000, observations: seen });
+      end = Math.min(at, started + during) + during;
+    }
     last = said;
   };
   look();
-  for (let now = performance.now(); now - started < during; now = performance.now()) {
-    await pause(Math.min(LOOK_MS, during - (now - started)));
+  for (let now = performance.now(); now < end; now = performance.now()) {
+    await pause(Math.min(LOOK_MS, end - now));
     if (stirred > looked || performance.now() - looked > during / PARTS) look();
   }
   if (during) look();
