@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.errors import RepoError
 from harness.journal import Journal
 from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
@@ -60,7 +61,14 @@ async def coder_session(
                     feature_id=feature_id,
                 ),
             ]
-            yield Session(parts, session_id, role, tools, Journal(calls_file, tree.directory))
+
+            async def tree_state() -> str:
+                try:
+                    return (await tree.snapshot()).content
+                except RepoError:  # git cannot take it now: the verdict will say so
+                    return ""
+
+            yield Session(parts, session_id, role, tools, Journal(calls_file, tree.directory), tree_state)
         finally:
             await window.close()
 

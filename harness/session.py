@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
@@ -21,8 +21,10 @@ from langgraph.channels import DeltaChannel
 from langgraph.graph import END, START, StateGraph
 from pydantic import Field, ValidationError
 
+from harness.circles import going_in_circles
+from harness.context import Context, Cut, handover_by_code, sent, shorter_cuts
 from harness.errors import ToolFailed, ToolRetry
-from harness.events import ToolReturned
+from harness.events import Noticed, ToolReturned
 from harness.journal import Journal
 from harness.model.faults import ContextOverflow
 from harness.tools.tool import Arguments, Tool
@@ -34,14 +36,14 @@ if TYPE_CHECKING:
     from harness.model import Reply
     from harness.parts import Parts
 
-Ended = Literal["", "finished", "turn limit", "time limit", "no tool calls", "context full"]
+Ended = Literal["", "finished", "turn limit", "time limit", "no tool calls", "context full", "stuck"]
 
 SILENT_TURNS = 3
 """Turns without a tool call before a session is taken to have ended."""
-KEPT_RESULTS = 12
-"""Newest tool results that are never condensed."""
-CONDENSE_AT = 0.8
-"""Share of the context window at which older tool results are condensed."""
+IDLE_TURNS = 20
+"""Turns without a change after which the tree is looked at; when it is as it was the last time, the coder is told."""
+NUDGED_TURNS = 20
+"""Turns after being told within which the same again ends the attempt."""
 _RECURSION = 100_000
 
 
@@ -72,10 +74,29 @@ class _State(TypedDict, total=False):
     silent: int
     context_tokens: int
     condensed: int
-    """Messages before this index have their tool results condensed when sent."""
+    since: int
+    handover: str
+    """These three are what is sent shorter than it was said; see `context.Cut`."""
+    evidence: int
+    """Index of the message the attempt began with."""
     started: float
+    changed_at: int
+    """Turn at which the tree was last seen to change."""
+    tree: str
+    """Names the tree's content then; empty: it was not asked yet."""
+    nudged_at: int
+    """Turn at which the coder was told that it leads nowhere; 0: it was not."""
     ended: Ended
+    why: str
+    """What led nowhere, when that ended it."""
     finish: dict[str, Any]
+
+
+_NEW: _State = {
+    "turns": 0, "context_tokens": 0, "condensed": 0, "since": 0, "handover": "", "tree": "",
+    "evidence": 1, "nudged_at": 0, "changed_at": 0, "why": "",
+}  # fmt: skip
+"""A session that has done nothing; also what a checkpoint of an older version lacks."""
 
 
 @dataclass(frozen=True)
@@ -99,15 +120,26 @@ class Session:
         role: coder or initializer.
         tools: what can be called; `finish` is added.
         journal: what the session already did.
+        tree_state: names the tree's content now, to tell whether anything changed in many turns.
     """
 
-    def __init__(self, parts: Parts, session_id: str, role: str, tools: Sequence[Tool], journal: Journal) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        session_id: str,
+        role: str,
+        tools: Sequence[Tool],
+        journal: Journal,
+        tree_state: Callable[[], Awaitable[str]] | None = None,
+    ) -> None:
         self._parts = parts
+        self._tree_state = tree_state
         self._role = role
         self._journal = journal
         self._tools = {tool.name: tool for tool in (*tools, _FINISH)}
         self._schemas = [tool.schema() for tool in self._tools.values()]
         self.conversation = conversation_of(parts, session_id)
+        self._context = Context(parts.model, parts.events, role, self.conversation, parts.settings.model.context_tokens)
         self._restored: asyncio.Task[None]
         """Ends when what a kill took away is there again."""
         self._restart_told = ""
@@ -158,38 +190,41 @@ class Session:
     @staticmethod
     def _input(old: dict[str, Any], system: str, message: str, attempt: int) -> _State:
         first: list[AnyMessage] = [] if old.get("messages") else [SystemMessage(system)]
-        fresh: _State = {"attempt": attempt, "ended": "", "finish": {}, "silent": 0, "started": time.time()}
-        if first:
-            fresh |= {"turns": 0, "context_tokens": 0, "condensed": 0}
-        return {**fresh, "messages": [*first, HumanMessage(message)]}
+        fresh: _State = {"attempt": attempt, "ended": "", "why": "", "finish": {}, "silent": 0, "started": time.time()}
+        fresh |= {"evidence": len(old.get("messages", first)), "nudged_at": 0, "changed_at": old.get("turns", 0)}
+        return {**(_NEW if first else {}), **fresh, "messages": [*first, HumanMessage(message)]}
 
     async def _think(self, state: _State) -> _State:
         """One model call. Replay: nothing happened yet but the call itself."""
+        state = {**_NEW, **state}
         self._parts.budget.check()
         if limit := self._limit(state):
             return {"ended": limit}
-        condensed = self._condense(state)
-        try:
-            reply = await self._ask(condense(state["messages"], condensed))
-        except ContextOverflow:
-            condensed = max(len(state["messages"]) - 1, condensed)
+        messages, evidence = state["messages"], state["evidence"]
+        before = Cut(state["condensed"], state["since"], state["handover"])
+        fitting = await self._context.fit(messages, before, evidence, state["context_tokens"])
+        for cut in shorter_cuts(messages, fitting):
             try:
-                reply = await self._ask(condense(state["messages"], condensed))
+                reply = await self._ask(sent(messages, cut, evidence))
             except ContextOverflow:
-                return {"ended": "context full"}
-        return {
-            "messages": [reply.message],
-            "turns": state["turns"] + 1,
-            "context_tokens": reply.usage.input_tokens + reply.usage.output_tokens,
-            "condensed": condensed,
-            "ended": "",
-        }
+                continue
+            return {
+                "messages": [reply.message],
+                "turns": state["turns"] + 1,
+                "context_tokens": reply.usage.input_tokens + reply.usage.output_tokens,
+                "condensed": cut.condensed,
+                "since": cut.since,
+                "handover": cut.handover,
+                "ended": "",
+            }
+        return {"ended": "context full", "handover": handover_by_code(messages, len(messages))}
 
     async def _ask(self, messages: list[BaseMessage]) -> Reply:
         return await self._parts.model.call(self._role, self.conversation, messages, self._schemas)
 
     async def _act(self, state: _State) -> _State:
         """Carry out the calls of the last message. Replay: calls that have a result in the journal are not repeated."""
+        state = {**_NEW, **state}
         message = state["messages"][-1]
         assert isinstance(message, AIMessage)
         answers: list[AnyMessage] = [
@@ -207,13 +242,34 @@ class Session:
         if finish:
             return {"messages": answers, "finish": finish, "ended": "finished"}
         if answers:
-            return {"messages": answers, "silent": 0}
+            return {"silent": 0, **await self._led(state, message, answers)}
         silent = state["silent"] + 1
         return {
             "messages": [HumanMessage(_SILENT)],
             "silent": silent,
             "ended": "no tool calls" if silent >= SILENT_TURNS else "",
         }
+
+    async def _led(self, state: _State, message: AIMessage, answers: list[AnyMessage]) -> _State:
+        """The answers, and what the coder is told when its last turns lead nowhere; the next time the attempt ends."""
+        changed = await self._changed(state, message)
+        why = going_in_circles([*state["messages"], *answers]) or changed.pop("why", "")
+        if not why:
+            return {"messages": answers, **changed}
+        self._parts.events.emit(Noticed(text=why, level="warning"))
+        if state["nudged_at"] and state["turns"] - state["nudged_at"] <= NUDGED_TURNS:
+            return {"messages": answers, "ended": "stuck", "why": why, **changed}
+        return {"messages": [*answers, HumanMessage(_NUDGE.format(why=why))], "nudged_at": state["turns"], **changed}
+
+    async def _changed(self, state: _State, message: AIMessage) -> _State:
+        """When the tree changed last, as far as that is known; looked up only when no edit told for a long time."""
+        if any(call["name"] in ("write_file", "edit_file") for call in message.tool_calls):
+            return {"changed_at": state["turns"]}
+        if self._tree_state is None or state["turns"] - state["changed_at"] < IDLE_TURNS:
+            return {}
+        now, before = await self._tree_state(), state["tree"]
+        why = f"Nothing in the project changed in the last {IDLE_TURNS} turns" if now and now == before else ""
+        return {"changed_at": state["turns"], "tree": now, "why": why}
 
     async def _call(self, name: str, args: dict[str, Any]) -> str:
         """Run one tool; whatever is wrong with the call is text for the model."""
@@ -242,14 +298,6 @@ class Session:
         if limits.session_minutes and time.time() - state["started"] > limits.session_minutes * 60:
             return "time limit"
         return ""
-
-    def _condense(self, state: _State) -> int:
-        """Where condensing reaches to: moved forward only near the limit, so that the prompt's prefix stays."""
-        if state["context_tokens"] < CONDENSE_AT * self._parts.settings.model.context_tokens:
-            return state["condensed"]
-        results = [i for i, m in enumerate(state["messages"]) if isinstance(m, ToolMessage)]
-        newest = results[-KEPT_RESULTS] if len(results) > KEPT_RESULTS else 0
-        return max(state["condensed"], newest)
 
     async def _restore(self, messages: Sequence[BaseMessage], *, page: bool) -> None:
         """Start again what lived in the room: servers, and after a kill the page with what was done on it.
@@ -291,16 +339,6 @@ async def forget(parts: Parts, session_id: str) -> None:
     await parts.checkpointer.adelete_thread(conversation_of(parts, session_id))
 
 
-def condense(messages: Sequence[AnyMessage], before: int) -> list[BaseMessage]:
-    """What is sent: tool results before an index become one line that says what they were."""
-    return [
-        ToolMessage(f"[condensed: {len(m.text)} characters, began: {m.text[:80]!r}]", tool_call_id=m.tool_call_id)
-        if i < before and isinstance(m, ToolMessage) and len(m.text) > 200
-        else m
-        for i, m in enumerate(messages)
-    ]
-
-
 def _living(calls: Sequence[Any], *, page: bool) -> list[Any]:
     """Calls whose effect died with the process: background servers, and the page since it was last opened."""
     opened = max((i for i, c in enumerate(calls) if page and c["name"] == "browser_open"), default=len(calls))
@@ -323,9 +361,10 @@ def _validate(tool: Tool, args: dict[str, Any]) -> Arguments:
 
 def _outcome(values: dict[str, Any]) -> SessionOutcome:
     said = FinishArguments.model_validate(values["finish"]) if values.get("finish") else None
+    told = [f"The session ended by itself: {values['ended']}.", values.get("why"), values.get("handover")]
     return SessionOutcome(
         ended=values["ended"],
-        summary=said.summary if said else f"The session ended by itself: {values['ended']}.",
+        summary=said.summary if said else "\n".join(filter(None, told)),
         next=said.next if said else "",
         turns=values["turns"],
         dispute=said.dispute if said else None,
@@ -338,6 +377,10 @@ _RESTARTED = (
     "again, so what a server keeps may have changed twice.</restored>\n"
 )
 _FINISHED = "The session ends here; the harness verifies."
+_NUDGE = (
+    "{why}. That leads nowhere. Look at the evidence: what did you expect, what do you see, what is different? "
+    "Try another way, or call finish with what you know. If this goes on, the attempt ends."
+)
 _SILENT = "You made no tool call. Call a tool, or call finish when the feature works."
 
 
