@@ -6,9 +6,11 @@ fault: `StopRun` names it, and `resume` goes on.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.errors import CostLimit, Interrupted, TimeLimit, TurnLimit
@@ -31,22 +33,49 @@ class Spent:
 
 
 class Meter:
-    """A listener that counts what model calls use."""
+    """A listener that counts what model calls use.
 
-    def __init__(self) -> None:
+    Args:
+        file: where it is kept after every call, so that what a killed run used is not forgotten; None: nowhere.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
         self.total = Spent()
+        """In this run."""
+        self.earlier: Spent | None = None
+        """In earlier runs of the thread; None: nothing was kept of them."""
         self._since = Spent()
+        self._file = file
+        if file and file.exists():
+            self._read(file)
 
     def __call__(self, event: Any) -> None:
         """Count one event."""
         if isinstance(event, ModelCalled):
             used = Spent(int(event.role != "verifier"), event.input_tokens + event.output_tokens, event.cost_usd)
             self.total, self._since = self.total.plus(used), self._since.plus(used)
+            self._keep()
 
     def take(self) -> Spent:
-        """What was used since this was last asked."""
+        """What was used since this was last asked, in earlier runs too."""
         taken, self._since = self._since, Spent()
+        self._keep()
         return taken
+
+    def _read(self, file: Path) -> None:
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8"))
+            self.earlier, self._since = Spent(*kept["total"]), Spent(*kept["since"])
+        except (ValueError, KeyError, TypeError):  # cut by a loss of power: the progress file tells most of it
+            self.earlier, self._since = None, Spent()
+
+    def _keep(self) -> None:
+        if self._file is None:
+            return
+        total = (self.earlier or Spent()).plus(self.total)
+        new = self._file.with_suffix(".new")
+        new.write_text(json.dumps({"total": astuple(total), "since": astuple(self._since)}), encoding="utf-8")
+        new.replace(self._file)
 
 
 @dataclass
@@ -62,7 +91,7 @@ class Budget:
     is_stopping: Callable[[], bool] = lambda: False
     """Whether the person asked to stop."""
     before: Spent = field(default_factory=Spent)
-    """What earlier runs of the thread used, as its progress file tells."""
+    """What earlier runs of the thread used."""
     sessions: int = 0
     """Sessions started in this run."""
     started: float = field(default_factory=time.monotonic)

@@ -169,7 +169,7 @@ async def until_stopped(
             task.cancel()
         else:
             stop.request()
-            say(f"Stopping at the next safe point; once more stops at once. {again()}".strip())
+            say(f"Stopping when the model has answered or the replay is over; once more stops at once. {again()}".strip())
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)

@@ -131,6 +131,9 @@ async def build(
     project = Project.find(directory)
     thread = _thread_to_build(project, thread_id, must_exist)
     _require_files(project, only)
+    known = [record.thread_id for record in load_threads(project)]
+    if known and thread.thread_id not in known:
+        events.emit(Noticed(text=f"Thread {thread.thread_id} is new. Known here: {', '.join(known)}."))
     if thread.stage == "init" and thread.exit_status != "Finished":
         begun = await initialise(
             directory,
@@ -299,7 +302,7 @@ async def open_parts(
         trajectory = Trajectory(project.trajectories_dir / thread_id)
         stack.callback(events.listen(trajectory))
         stack.callback(trajectory.close)
-        meter = Meter()
+        meter = Meter(project.state_dir / f"spent-{thread_id}.json")
         stack.callback(events.listen(meter))
         memory = Memory.open(project.memory_dir, settings.memory, project.state_dir.name, events)
         stack.push_async_callback(memory.close)
@@ -309,7 +312,9 @@ async def open_parts(
         stack.push_async_callback(model.aclose)
         checkpointer = await stack.enter_async_context(open_checkpoints(project.checkpoints_file))
         budget = Budget(settings.limits, meter, options.max_turns, options.max_sessions, lambda: stop.requested)
-        budget.before = spent_before(project)
+        if meter.earlier is None:
+            meter.earlier = spent_before(project)
+        budget.before = meter.earlier
         yield Parts(project, settings, thread_id, repo, model, memory, events, checkpointer, budget)
 
 
@@ -319,7 +324,7 @@ def _load(directory: Path, flags: dict[str, Any], events: Events) -> Settings:
 
 
 def spent_before(project: Project) -> Spent:
-    """What earlier runs used, as the progress file tells; sessions that a kill cut are not in it.
+    """What earlier runs used, as the progress file tells; for threads of which no meter kept anything.
 
     Raises: FeatureFileError: the file is broken.
     """

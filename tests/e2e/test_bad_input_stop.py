@@ -74,7 +74,7 @@ def test_one_interrupt_stops_at_the_next_safe_point_and_the_build_goes_on(projec
     keep_first(project)
     with running(project, gate) as (process, person):
         process.send_signal(signal.SIGINT)
-        until(process.stdout, "Stopping at the next safe point")
+        until(process.stdout, "Stopping when the model has answered")
         gate.open.set()
         ran = ended(process)
         assert ran.code == 130, ran

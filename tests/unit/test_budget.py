@@ -28,6 +28,22 @@ def test_turns_are_the_coders_and_tokens_everybodys() -> None:
     assert meter.take().tokens == 0
 
 
+def test_what_a_killed_run_used_is_not_forgotten(tmp_path: Path) -> None:
+    meter = Meter(tmp_path / "spent.json")
+    assert meter.earlier is None
+    meter(used())
+    meter.take()
+    meter(used(tokens=70))  # killed here
+    again = Meter(tmp_path / "spent.json")
+    assert again.earlier == Spent(2, 170, 1.0)
+    assert again.total == Spent()
+    again(used(tokens=5))
+    assert again.take().tokens == 75
+    assert Meter(tmp_path / "spent.json").earlier == Spent(3, 175, 1.5)
+    (tmp_path / "spent.json").write_text("{")
+    assert Meter(tmp_path / "spent.json").earlier is None
+
+
 def test_limits_end_a_run_by_name() -> None:
     meter = Meter()
     meter(used())
