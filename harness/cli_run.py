@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.features import FeatureList
     from harness.runtime import Ended, Stop
 
+STOPPING = "Stopping when the model has answered or the replay is over; once more stops at once."
 Work = Callable[[Events, "Stop", Display], Awaitable["Ended"]]
 """A run that has not begun."""
 _LOOKS_LIKE_A_PATH = re.compile(
@@ -169,7 +170,7 @@ async def until_stopped(
             task.cancel()
         else:
             stop.request()
-            say(f"Stopping when the model has answered or the replay is over; once more stops at once. {again()}".strip())
+            say(f"{STOPPING} {again()}".strip())
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)

@@ -18,7 +18,7 @@ import typer
 
 from harness.cli import main
 from harness.cli_memory import read_age
-from harness.cli_run import drive, read_spec, until_stopped
+from harness.cli_run import STOPPING, drive, read_spec, until_stopped
 from harness.cli_text import findings_text, one_screen
 from harness.console import Display
 from harness.doctor import Finding
@@ -324,7 +324,7 @@ async def test_the_first_signal_asks_and_the_run_ends_by_itself() -> None:
     ended = await until_stopped(work, stop, say, lambda: "Go on with: harness resume t-1")
     assert ended is not None
     assert ended.exit_code == 130
-    assert said == ["Stopping when the model has answered or the replay is over; once more stops at once. Go on with: harness resume t-1"]
+    assert said == [f"{STOPPING} Go on with: harness resume t-1"]
 
 
 async def test_the_second_signal_ends_a_run_that_does_not_listen() -> None:
