@@ -15,6 +15,10 @@ from harness.prompts import fence
 BRIEF_TOKENS = 6000
 _CHARACTERS_PER_TOKEN = 4
 _FILES_SHOWN = 80
+_CONVENTIONS = 6000
+"""Characters of the project's conventions."""
+CONVENTIONS = ("AGENTS.md", "CLAUDE.md")
+"""Where a project says how it is worked on; the first that is there counts."""
 
 
 def render_brief(
@@ -26,6 +30,7 @@ def render_brief(
     subjects: Sequence[str],
     files: Sequence[str],
     recalled: str,
+    conventions: str = "",
 ) -> str:
     """Put the first message together.
 
@@ -38,6 +43,7 @@ def render_brief(
         subjects: of the last commits, newest first.
         files: paths in the tree.
         recalled: quoted records.
+        conventions: what the project's own file for coding agents says; empty: it has none.
     """
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(feature.steps, 1))
     parts = [
@@ -45,6 +51,7 @@ def render_brief(
         f"It was reopened: {fence(feature.reason, 'the harness')}" if feature.is_reopened else "",
         f"Lines of the specification:\n{fence(spec_lines, 'spec.md')}" if spec_lines else "",
         f"# How it will be verified\n\nIn a real browser, on empty data, exactly so:\n\n{contract_words}",
+        f"# How this project is worked on\n\n{fence(conventions[:_CONVENTIONS], 'AGENTS.md')}" if conventions else "",
         f"# Where the project stands\n\n{totals}.",
         f"Last commits:\n{fence(_lines(subjects), 'git log')}" if subjects else "",
         f"Last sessions:\n{fence(_sessions(entries), 'progress.json')}" if entries else "",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from harness.brief import render_brief, render_evidence
+from harness.brief import CONVENTIONS, render_brief, render_evidence
 from harness.project import write_atomic
 from harness.tools.memory import quote
 from harness.verify import audit
@@ -148,7 +148,15 @@ class Desk:
             await self.ledger.subjects(5),
             await self.ledger.files(),
             quote(recalled),
+            await self._conventions(),
         )
+
+    async def _conventions(self) -> str:
+        tree = await self.ledger.tree()
+        for name in CONVENTIONS:
+            if said := await tree.read(name):
+                return said
+        return ""
 
     async def _words(self) -> str:
         """How the feature will be verified, and those it changes."""
