@@ -18,6 +18,7 @@ from harness.errors import ToolFailed, ToolRetry
 from harness.sandbox.policy import PROTECTED
 from harness.tools import search
 from harness.tools.places import Places
+from harness.tools.syntax import syntax_errors
 from harness.tools.texts import Text, apply_edits, decode, numbered
 from harness.tools.tool import Arguments, Tool
 
@@ -130,13 +131,15 @@ class _Desk:
         old = self._old(asked.path)
         self._places.write(asked.path, (old or Text("")).with_text(asked.content))
         lines = len(asked.content.splitlines())
-        return f"{'Wrote' if old else 'Created'} {asked.path}: {lines} lines."
+        return _told(f"{'Wrote' if old else 'Created'} {asked.path}: {lines} lines.", asked.path, asked.content)
 
     async def edit(self, asked: EditFile) -> str:
         old = decode(self._places.read(asked.path, READ_BYTES))
         edits = [(_plain(old, e.search), _plain(old, e.replace), e.every_place) for e in asked.edits]
-        self._places.write(asked.path, old.with_text(apply_edits(old.text, edits)))
-        return f"Edited {asked.path}: {len(edits)} {'edit' if len(edits) == 1 else 'edits'} applied."
+        new = apply_edits(old.text, edits)
+        self._places.write(asked.path, old.with_text(new))
+        applied = "edit" if len(edits) == 1 else "edits"
+        return _told(f"Edited {asked.path}: {len(edits)} {applied} applied.", asked.path, new)
 
     async def list(self, asked: ListFiles) -> str:
         with self._places.directory(asked.path) as directory:
@@ -160,6 +163,12 @@ class _Desk:
             return decode(self._places.read(path, READ_BYTES))
         except (ToolRetry, ToolFailed):  # absent, or not text: `write` decides whether it may be replaced
             return None
+
+
+def _told(done: str, path: str, text: str) -> str:
+    """What was done, and what a parser finds wrong in it now."""
+    errors = syntax_errors(path, text)
+    return f"{done}\n{errors}" if errors else done
 
 
 def _plain(old: Text, text: str) -> str:

@@ -16,8 +16,8 @@ def brief(**more: str) -> str:
         session="s001-F001", feature="F001", outcome="passed", summary="The list works.", next="Keep it."
     )
     return render_brief(
-        FEATURE, "3: notes are kept", "Step 1 ...", Totals(total=2, passing=1, open=1, parked=0), [entry], ["F001: the list"],
-        ["index.html", "init.sh"], "Nothing was recalled.", **more,
+        FEATURE, "3: notes are kept", "Step 1 ...", Totals(total=2, passing=1, open=1, parked=0), [entry],
+        ["F001: the list"], ["index.html", "init.sh"], "Nothing was recalled.", **more,
     )  # fmt: skip
 
 
