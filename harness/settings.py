@@ -25,6 +25,18 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class FallbackSettings(_Section):
+    """Who answers while the endpoint will not: its quota is used up, it is dead, it refuses the key."""
+
+    name: str = ""
+    """Model name; empty: there is no fallback."""
+    base_url: str = ""
+    """Empty: the same endpoint. Another one gets its own key, `OPENAI_FALLBACK_API_KEY`."""
+    usd_per_million_input: float = 0.0
+    usd_per_million_cached: float = 0.0
+    usd_per_million_output: float = 0.0
+
+
 class ModelSettings(_Section):
     """Which endpoint and models answer."""
 
@@ -47,6 +59,7 @@ class ModelSettings(_Section):
     usd_per_million_input: float = 0.0
     usd_per_million_cached: float = 0.0
     usd_per_million_output: float = 0.0
+    fallback: FallbackSettings = Field(default_factory=FallbackSettings)
 
 
 class LimitSettings(_Section):
@@ -139,7 +152,7 @@ ENVIRONMENT = {
 
 
 FOR_PROJECTS = {
-    "model": set(ModelSettings.model_fields) - {"base_url"},
+    "model": set(ModelSettings.model_fields) - {"base_url", "fallback"},
     "limits": set(LimitSettings.model_fields),
     "app": set(AppSettings.model_fields),
     "gate": set(GateSettings.model_fields),

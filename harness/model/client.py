@@ -11,6 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -20,12 +21,12 @@ from harness.address import shown
 from harness.errors import SetupError
 from harness.events import Events, ModelCalled, Noticed
 from harness.model.ask import ask
-from harness.model.faults import Endpoint, ToolsRefused, fault_from, foreign_errors
+from harness.model.faults import Endpoint, ModelPaused, ToolsRefused, fault_from, foreign_errors
 from harness.model.http import Transport, is_loopback, open_http
 from harness.model.reply import Reply, Totals, read_reply
 from harness.model.retry import Patience
 from harness.model.strict import strict_chat_class, wire
-from harness.settings import ModelSettings
+from harness.settings import FallbackSettings, ModelSettings
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, BaseMessage
@@ -36,6 +37,8 @@ ROLES = ("initializer", "coder", "verifier")
 CONVERSATION_HEADER = "X-Harness-Conversation"
 SENT_SECONDS = 0.2
 """After which a request is taken to be out, and its answer far."""
+PAUSE_SECONDS = 600.0
+"""How long the fallback answers before the endpoint is tried again, when it did not say how long it will not."""
 SILENT_CALLS = 5
 """Answers without a tool call after which a model that never made one is given up."""
 
@@ -47,6 +50,7 @@ class Model:
         transport: carries the requests instead of a plain connection; a `Recorder`.
         backoff_seconds: the wait before the second try; it doubles.
         on_waiting: called once, when the first request is out and there is time until its answer.
+        key_name: the environment variable that holds the key.
 
     Raises: SetupError: no key, no model name, or an address that is none.
     """
@@ -59,6 +63,7 @@ class Model:
         transport: Transport | None = None,
         backoff_seconds: float = 1.0,
         on_waiting: Callable[[], object] | None = None,
+        key_name: str = "OPENAI_API_KEY",
     ) -> None:
         self.settings = settings
         self.totals: dict[str, Totals] = {}
@@ -70,12 +75,15 @@ class Model:
         self._on_waiting = on_waiting
         self._telling: asyncio.TimerHandle | None = None
         self._loopback = is_loopback(settings.base_url)
-        self._key = _api_key(settings.base_url, self._loopback)
+        self._key = _api_key(settings.base_url, self._loopback, key_name)
+        self._backoff_seconds = backoff_seconds
         self._patience = Patience(settings.max_retries, settings.retry_after_seconds, backoff_seconds, self._warn)
         self._http: Any = None
         self._chats: dict[str, ChatOpenAI] = {}
         self._silent: Counter[str] = Counter()
         self._callers: set[str] = set()
+        self._second: Model | None = None
+        self._paused_until = 0.0
         for role in ROLES:
             self.name_for(role)
 
@@ -112,9 +120,17 @@ class Model:
         Raises: ContextOverflow, ModelPaused, ToolsRefused, ToolChoiceRefused, ModelError, SetupError.
         Replay: calling again with the same messages asks again; a recording answers the same.
         """
+        if time.monotonic() < self._paused_until:
+            return await self._fallback().call(role, conversation, messages, tools, tool_choice=tool_choice)
         endpoint = Endpoint(self.name_for(role), self.settings.base_url, self._key)
         options = self._options(conversation, tools, tool_choice)
-        answer, seconds = await self._patience.run(lambda: self._once(endpoint, messages, options))
+        try:
+            answer, seconds = await self._patience.run(lambda: self._once(endpoint, messages, options))
+        except (ModelPaused, SetupError) as exc:
+            if not self.settings.fallback.name:
+                raise
+            self._pause(exc)
+            return await self._fallback().call(role, conversation, messages, tools, tool_choice=tool_choice)
         reply = read_reply(answer, messages, seconds, self.settings)
         self.totals[role] = self.totals.get(role, Totals()).plus(reply.usage)
         turn = sum(message.type == "ai" for message in messages)
@@ -148,8 +164,36 @@ class Model:
         """
         return await ask(self, role, conversation, messages, answer, attempts, check)
 
+    def _pause(self, exc: ModelPaused | SetupError) -> None:
+        """From now on the fallback answers."""
+        resume_at = exc.resume_at if isinstance(exc, ModelPaused) else None
+        seconds = (resume_at - datetime.now(UTC)).total_seconds() if resume_at else PAUSE_SECONDS
+        self._paused_until = time.monotonic() + max(seconds, 0)
+        self._warn(f"{exc.what}. {self.settings.fallback.name} answers for the next {seconds / 60:.0f} minutes.")
+
+    def _fallback(self) -> Model:
+        """Raises: SetupError: it has an endpoint of its own and no key for it."""
+        if self._second is None:
+            second = self.settings.fallback
+            others = {
+                "roles": {},
+                "fallback": FallbackSettings(),
+                "base_url": second.base_url or self.settings.base_url,
+            }
+            self._second = Model(
+                self.settings.model_copy(update=second.model_dump() | others),
+                self._events,
+                transport=self._transport,
+                backoff_seconds=self._backoff_seconds,
+                key_name="OPENAI_FALLBACK_API_KEY" if second.base_url else "OPENAI_API_KEY",
+            )
+            self._second.totals = self.totals
+        return self._second
+
     async def aclose(self) -> None:
         """Close connections."""
+        if self._second:
+            await self._second.aclose()
         if self._telling:
             self._telling.cancel()
         if self._http is not None:
@@ -245,10 +289,10 @@ def _output_limit(settings: ModelSettings) -> dict[str, Any]:
     return {"extra_body": {"max_tokens": settings.max_output_tokens}}
 
 
-def _api_key(base_url: str, loopback: bool) -> str:
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
+def _api_key(base_url: str, loopback: bool, name: str) -> str:
+    key = os.environ.get(name, "").strip()
     if not key and not loopback:
-        raise SetupError(f"OPENAI_API_KEY is not set; {shown(base_url)} needs it.", "Set it in the environment.")
+        raise SetupError(f"{name} is not set; {shown(base_url)} needs it.", "Set it in the environment.")
     if not key.isascii() or not key.isprintable():
-        raise SetupError("OPENAI_API_KEY holds characters that no key has.", "Copy it again.")
+        raise SetupError(f"{name} holds characters that no key has.", "Copy it again.")
     return key or "none"

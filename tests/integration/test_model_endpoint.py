@@ -376,3 +376,48 @@ async def test_content_in_parts_and_refusals_are_text(start: Start) -> None:
     model, _, _ = await start([parts, refusal])
     assert (await model.call("coder", "c", QUESTION)).message.text == "ab"
     assert (await model.call("coder", "c", QUESTION)).message.text == "I cannot help with that."
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(status(402, "quota"), id="quota"),
+        pytest.param(status(429, retry_after=9000), id="long wait"),
+        pytest.param(status(401, "expired"), id="key"),
+        pytest.param(status(500), id="dead"),
+    ],
+)
+async def test_a_second_endpoint_answers_while_the_first_will_not(
+    start: Start, fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_FALLBACK_API_KEY", "sk-of-the-second")
+    _, other, _ = await start(lambda _: text("the second"))
+    second = {"name": "second", "base_url": other.base_url, "usd_per_million_output": 10.0}
+    model, first, seen = await start(lambda _: fault, fallback=second)
+    for _ in range(2):
+        assert (await model.call("coder", "c", QUESTION)).message.text == "the second"
+    assert len(first.requests) <= 3, "the first is left alone for a while"
+    assert {r.headers["authorization"] for r in other.requests} == {"Bearer sk-of-the-second"}
+    assert {r.body["model"] for r in other.requests} == {"second"}
+    assert (model.totals["coder"].calls, model.totals["coder"].cost_usd > 0) == (2, True)
+    assert "second answers" in " ".join(event.text for event in seen if isinstance(event, Noticed))
+
+
+async def test_a_second_model_of_the_same_endpoint_has_its_key(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    def script(request: Any) -> Any:
+        return text("cheaper") if request.body["model"] == "small" else status(402, "quota")
+
+    model, endpoint, _ = await start(script, fallback={"name": "small"})
+    assert (await model.call("coder", "c", QUESTION)).message.text == "cheaper"
+    assert endpoint.requests[-1].headers["authorization"] == f"Bearer {KEY}"
+
+
+async def test_what_only_another_prompt_mends_is_not_given_to_the_second(start: Start) -> None:
+    too_long = status(400, "maximum context length", code="context_length_exceeded")
+    model, endpoint, _ = await start(lambda _: too_long, fallback={"name": "small"})
+    with pytest.raises(ContextOverflow):
+        await model.call("coder", "c", QUESTION)
+    assert [request.body["model"] for request in endpoint.requests] == ["scripted"]
