@@ -1,6 +1,7 @@
 """Binding on a real application in a real browser, with a scripted binder over real HTTP."""
 
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -171,6 +172,51 @@ async def test_one_element_for_two_names_is_doubted_once(tmp_path, is_mended):
     found = {each.beside.text if each.beside else "both" for each in binding.bindings.values()}
     assert found == (set(names) if is_mended else {"both"})
     assert binding.problems == ()
+
+
+BLINK = (
+    "<!doctype html><title>Blink</title><button>Save</button><script>document.querySelector('button').onclick = () => {"
+    "const p = document.body.appendChild(Object.assign(document.createElement('p'), {textContent: 'Saved.'}));"
+    "setTimeout(() => p.remove(), 300) }</script>"
+)
+
+
+def of(targets: dict[str, str], *items: dict[str, Any]) -> Contract:
+    opened = [{"step": 1, "act": "navigate", "value": "/"}, *({"step": 1, **item} for item in items)]
+    return Contract.model_validate({"feature_id": "add", "targets": targets, "items": opened})
+
+
+async def test_what_was_there_for_a_moment_stays_bound_and_a_replay_tells(tmp_path):
+    found = {"save": Locator(role="button", name="Save"), 'message "Saved."': Locator(text="Saved.")}
+    blink = of(
+        {"save": "the button", 'message "Saved."': "the message"},
+        {"act": "click", "target": "save"},
+        {"expect": "visible", "target": 'message "Saved."'},
+    )
+
+    def slow(request: Request) -> dict[str, Any]:
+        needed, _ = asked(request)
+        if "message" in needed[0]:
+            time.sleep(0.5)  # a model thinks for longer than the message is shown
+        return answer({name: found[name] for name in needed}, [])
+
+    async with playing(tmp_path, page=BLINK) as player:
+        binding, _ = await bound(player, slow, blink)
+        assert binding.bindings == found
+        result = await player.play(blink, binding.bindings.get)
+    assert any("matched nothing" in problem for problem in binding.problems)
+    assert result.passed, "a window of a tenth of a second saw it"
+
+
+@pytest.mark.parametrize("more", [False, True])
+async def test_a_name_may_be_the_page_as_a_whole_where_only_its_looks_are_judged(tmp_path, more):
+    looks = {"expect": "style", "target": "page", "name": "background-color", "value": "rgb(0, 0, 0)"}
+    says = {"expect": "text", "target": "page", "value": "Saved.", "match": "contains"}
+    contract = of({"page": "the page as a whole"}, looks, *([says] if more else []))
+    async with playing(tmp_path, page=BLINK) as player:
+        binding, _ = await bound(player, lambda _: answer({"page": Locator(css="body")}, []), contract)
+    assert binding.bindings == ({} if more else {"page": Locator(css="body")})
+    assert any("the whole page" in problem for problem in binding.problems) is more
 
 
 async def test_a_misspelt_name_is_asked_for_again_and_a_spare_one_passed_over(tmp_path):

@@ -262,6 +262,24 @@ async def test_a_browser_that_ends_during_a_proof_is_told_and_ends_no_run(
     assert bool(proof.unproved) is (times > 1)
 
 
+async def test_a_page_that_hangs_when_it_is_disturbed_proves_nothing_and_ends_no_run(
+    house: House, replayer: Replayer
+) -> None:
+    tree = todo_app.make(house.directory / "trees" / "hangs")
+    (tree / "index.html").write_text(
+        "<!doctype html><title>Hangs</title><h1>Notes</h1><script>new MutationObserver(() => { for (;;); })"
+        ".observe(document, {subtree: true, childList: true, attributes: true, characterData: true})</script>"
+    )
+    items = [{"step": 1, "act": "navigate", "value": "/"}, {"step": 1, "expect": "visible", "target": "head"}]
+    check = Check.model_validate({"contract": {"feature_id": "h", "targets": {"head": "the head"}, "items": items}})
+    elements = {"head": Locator(role="heading", name="Notes")}
+    async with house.open(tree, "hangs") as site:
+        assert (await replayer.replay(check, elements, site, purpose="verify")).passed
+        proof = await prove(replayer, check, elements, Red(), site)
+        assert proof.unproved == (1,)
+        assert (await replayer.replay(check, elements, site, purpose="verify")).passed, "the next page is a new one"
+
+
 async def test_a_hidden_that_looks_in_the_wrong_place_is_not_proved(house: House, replayer: Replayer) -> None:
     wrong = Check(contract=todo_app.contract("delete"), bindings={"milk": Locator(css="#nowhere")})
     items = tuple(item for item in wrong.contract.items if getattr(item, "expect", "") != "visible")
