@@ -43,7 +43,9 @@ FLAGS = (
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     # RenderDocument gives each navigation a frame of its own: a third more work between two checks
     "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes,BackForwardCache,RenderDocument,Translate,MediaRouter,"
-    "OptimizationHints",
+    "OptimizationHints,"
+    # the address bar's suggestions are pages too: two more renderers and a second of work for each context
+    "WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup",
     "--disable-site-isolation-trials",
     "--js-flags=--max-old-space-size=512",  # a page that eats memory crashes before the machine is out of it
 )  # fmt: skip
