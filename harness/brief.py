@@ -15,6 +15,8 @@ from harness.prompts import fence
 BRIEF_TOKENS = 6000
 _CHARACTERS_PER_TOKEN = 4
 _FILES_SHOWN = 80
+_SUMMARY = 1200
+"""Characters of what a session said at its end."""
 _CONVENTIONS = 6000
 """Characters of the project's conventions."""
 CONVENTIONS = ("AGENTS.md", "CLAUDE.md")
@@ -51,7 +53,9 @@ def render_brief(
         f"It was reopened: {fence(feature.reason, 'the harness')}" if feature.is_reopened else "",
         f"Lines of the specification:\n{fence(spec_lines, 'spec.md')}" if spec_lines else "",
         f"# How it will be verified\n\nIn a real browser, on empty data, exactly so:\n\n{contract_words}",
-        f"# How this project is worked on\n\n{fence(conventions[:_CONVENTIONS], 'AGENTS.md')}" if conventions else "",
+        f"# How this project is worked on\n\n{fence(conventions[:_CONVENTIONS], 'its own file for coding agents')}"
+        if conventions
+        else "",
         f"# Where the project stands\n\n{totals}.",
         f"Last commits:\n{fence(_lines(subjects), 'git log')}" if subjects else "",
         f"Last sessions:\n{fence(_sessions(entries), 'progress.json')}" if entries else "",
@@ -84,8 +88,15 @@ def render_evidence(reason: str, repairs_left: int, contract_words: str = "") ->
 
 
 def _sessions(entries: Sequence[SessionEntry]) -> str:
-    lines = (f"{e.feature} {e.outcome}: {e.summary}" + (f" Next: {e.next}" if e.next else "") for e in entries)
+    lines = (
+        f"{e.feature} {e.outcome}: {_short(e.summary)}" + (f" Next: {_short(e.next)}" if e.next else "")
+        for e in entries
+    )
     return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SUMMARY else f"{text[:_SUMMARY]} ..."
 
 
 def _lines(names: Sequence[str], total: int = 0) -> str:

@@ -16,7 +16,9 @@ TIMES = 3
 LONGEST = 6
 """Calls in the sequence that is repeated."""
 PRESSED = 12
-"""Times that the same act on a page may follow itself: Tab is pressed often, and every press answers alike."""
+"""Times for one act on a page that follows itself: Tab is pressed often, and every press answers alike."""
+TRIED = 6
+"""Times for acts and looks at a page in turn: who tries an application out adds three things in the same way."""
 WAITING = {"process_output"}
 """Calls that are made again because nothing has happened yet."""
 
@@ -25,13 +27,20 @@ def going_in_circles(messages: Sequence[AnyMessage]) -> str:
     """What is repeated, in words for the model; empty when nothing is."""
     done = _calls(messages)
     for length in range(1, LONGEST + 1):
-        times = PRESSED if length == 1 and done and done[-1][0] == "browser_act" else TIMES
         last = done[-length:]
+        times = _times(last)
         if length > 1 and len(set(last)) == 1:
             continue  # one call again and again is the shortest sequence
         if len(done) >= length * times and done[-length * times :] == last * times and not _waits(last):
             return _told(last, times)
     return ""
+
+
+def _times(last: Sequence[tuple[str, str, str]]) -> int:
+    """How often a sequence must come before it is told."""
+    if not all(name.startswith("browser_") for name, _, _ in last) or all(name != "browser_act" for name, _, _ in last):
+        return TIMES
+    return PRESSED if len(last) == 1 else TRIED
 
 
 def _calls(messages: Sequence[AnyMessage]) -> list[tuple[str, str, str]]:
@@ -49,7 +58,7 @@ def _calls(messages: Sequence[AnyMessage]) -> list[tuple[str, str, str]]:
 def _begin(messages: Sequence[AnyMessage]) -> int:
     """Far enough back for the longest repetition, and no further than the last words of somebody else."""
     at = len(messages)
-    for at in range(len(messages) - 1, max(len(messages) - 2 * LONGEST * TIMES, 0) - 1, -1):
+    for at in range(len(messages) - 1, max(len(messages) - 2 * LONGEST * TRIED, 0) - 1, -1):
         if isinstance(messages[at], HumanMessage):
             break
     return at

@@ -22,26 +22,29 @@ from pydantic import BaseModel, Field
 from harness.errors import ModelError
 from harness.events import Noticed
 from harness.model.faults import ModelPaused
+from harness.model.reply import estimate_tokens
 from harness.prompts import fence
 
 if TYPE_CHECKING:
     from harness.events import Events
     from harness.model import Model
 
-KEPT_RESULTS = 12
-"""Newest tool results that are never condensed."""
-KEPT_TURNS = 6
-"""Newest turns that are never handed over."""
+KEPT_RESULTS = (12, 6, 3)
+"""Newest tool results that are not condensed; fewer where they are long."""
+KEPT_TURNS = (6, 3, 1)
+"""Newest turns that are not handed over; fewer where they are long."""
 NEARLY_FULL = 0.8
 """Share of the context window at which the conversation is made shorter."""
+ROOMY = 0.5
+"""Share that it takes then, so that it can grow for many turns: a prefix that changes costs its cache."""
 WORTH = 0.1
-"""Share of the window that condensing must save, else turns are handed over: a prefix that changes costs its cache."""
+"""Share that must be saved where nothing makes it roomy."""
 HEAD = 2
 """Messages that open a session: the role's prompt and the brief."""
 LONG = 400
 """Characters up to which a tool result is sent whole."""
 SHOWN = 120
-_CHARACTERS_PER_TOKEN = 4
+HANDOVER_CHARACTERS = 6000
 
 
 class Handover(BaseModel):
@@ -102,11 +105,21 @@ class Context:
         """
         if tokens < NEARLY_FULL * self.window_tokens:
             return cut
-        shorter = condense(messages, cut)
-        if _saved_tokens(messages, cut, shorter) >= WORTH * self.window_tokens:
-            return shorter
-        since = _spared(messages, cut)
-        return cut if since == cut.since else await self._hand_over(messages, shorter, since, evidence)
+        # What the endpoint counts for a message is not what we guess, so a guess is taken as a share of the last one.
+        now = estimate_tokens(sent(messages, cut, evidence))
+
+        def share(shorter: Cut) -> float:
+            return estimate_tokens(sent(messages, shorter, evidence)) / now * tokens / self.window_tokens
+
+        condensed = [condense(messages, cut, kept) for kept in KEPT_RESULTS]
+        for shorter in condensed:
+            if share(shorter) <= ROOMY:
+                return shorter
+        for kept in KEPT_TURNS:
+            since = _spared(messages, cut, kept)
+            if since != cut.since and (kept == KEPT_TURNS[-1] or share(replace(condensed[1], since=since)) <= ROOMY):
+                return await self._hand_over(messages, condensed[1], since, evidence)
+        return condensed[-1] if share(condensed[-1]) <= NEARLY_FULL - WORTH else cut
 
     async def _hand_over(self, messages: Sequence[AnyMessage], cut: Cut, since: int, evidence: int) -> Cut:
         """Have the model write down what matters of all turns before an index."""
@@ -118,16 +131,16 @@ class Context:
         except ModelPaused:
             raise
         except ModelError:  # it was too long to ask, or no handover came
-            return replace(cut, since=since, handover=handover_by_code(messages, since))
+            return replace(cut, since=since, handover=handover_by_code(messages, since, cut.handover))
         self.events.emit(Noticed(text=f"The context is nearly full: {since} messages became a handover."))
-        return replace(cut, since=since, handover=said.as_text())
+        return replace(cut, since=since, handover=said.as_text()[:HANDOVER_CHARACTERS])
 
 
 def shorter_cuts(messages: Sequence[AnyMessage], cut: Cut) -> list[Cut]:
     """What is tried in turn while the endpoint says that it is too long, the given one first."""
     bare = condense(messages, cut, kept=0)
-    since = _spared(messages, bare)
-    told = bare.handover if since == bare.since else handover_by_code(messages, since)
+    since = _spared(messages, bare, KEPT_TURNS[0])
+    told = bare.handover if since == bare.since else handover_by_code(messages, since, bare.handover)
     return list(dict.fromkeys((cut, bare, replace(bare, since=since, handover=told))))
 
 
@@ -148,34 +161,35 @@ def sent(messages: Sequence[AnyMessage], cut: Cut, evidence: int = 0) -> list[Ba
     return [*head, *_condensed(messages, start, cut.condensed)]
 
 
-def condense(messages: Sequence[AnyMessage], cut: Cut, kept: int = KEPT_RESULTS) -> Cut:
+def condense(messages: Sequence[AnyMessage], cut: Cut, kept: int) -> Cut:
     """Cut all tool results but the newest."""
     results = [i for i, message in enumerate(messages) if isinstance(message, ToolMessage)]
     newest = (results[-kept] if kept else len(messages)) if len(results) > kept else 0
     return replace(cut, condensed=max(cut.condensed, newest))
 
 
-def _saved_tokens(messages: Sequence[AnyMessage], cut: Cut, shorter: Cut) -> int:
-    """About how many tokens less a shorter cut of the same turns sends."""
-    between = messages[max(cut.condensed, cut.since) : shorter.condensed]
-    return sum(len(m.text) - LONG for m in between if _is_long(m)) // _CHARACTERS_PER_TOKEN
-
-
-def _spared(messages: Sequence[AnyMessage], cut: Cut) -> int:
+def _spared(messages: Sequence[AnyMessage], cut: Cut, kept: int) -> int:
     """Where the turns begin that are still sent after a handover; where the cut is already, when none can be spared."""
     turns = [i for i, message in enumerate(messages) if isinstance(message, AIMessage)]
-    start = turns[-KEPT_TURNS] if len(turns) > KEPT_TURNS else 0
+    start = turns[-kept] if len(turns) > kept else 0
     return start if start > max(cut.since, HEAD) else cut.since
 
 
-def handover_by_code(messages: Sequence[AnyMessage], since: int) -> str:
-    """What can be told without the model, which was asked with too much already: what was changed and run."""
+def handover_by_code(messages: Sequence[AnyMessage], since: int, earlier: str = "") -> str:
+    """What can be told without the model, which was asked with too much already: what was changed and run.
+
+    Args:
+        messages: all that was said.
+        since: what is told ends there.
+        earlier: the handover there was; it stays.
+    """
     calls = [call for message in messages[:since] if isinstance(message, AIMessage) for call in message.tool_calls]
     files = dict.fromkeys(str(c["args"].get("path")) for c in calls if c["name"] in ("write_file", "edit_file"))
     notes = [str(c["args"].get("text"))[:300] for c in calls if c["name"] == "note"]
     commands = [str(c["args"].get("command"))[:200] for c in calls if c["name"] == "run_command"][-8:]
     parts = {"Files you changed": list(files), "Notes you left": notes, "Commands you ran last": commands}
-    return "\n".join(f"{name}:\n" + "\n".join(f"- {line}" for line in lines) for name, lines in parts.items() if lines)
+    told = [f"{name}:\n" + "\n".join(f"- {line}" for line in lines) for name, lines in parts.items() if lines]
+    return "\n".join([*([earlier[:HANDOVER_CHARACTERS]] if earlier else []), *told])[: 2 * HANDOVER_CHARACTERS]
 
 
 def _condensed(messages: Sequence[AnyMessage], start: int, before: int) -> Iterator[BaseMessage]:

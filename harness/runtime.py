@@ -277,7 +277,7 @@ async def open_parts(
 
     Raises: SetupError: what is missing, and the command that mends it.
     """
-    from harness.budget import Budget, Meter
+    from harness.budget import Budget, Meter, Spent
     from harness.memory.recall import Memory
     from harness.model import Model
     from harness.parts import Parts
@@ -313,7 +313,8 @@ async def open_parts(
         checkpointer = await stack.enter_async_context(open_checkpoints(project.checkpoints_file))
         budget = Budget(settings.limits, meter, options.max_turns, options.max_sessions, lambda: stop.requested)
         if meter.earlier is None:
-            meter.earlier = spent_before(project)
+            is_known = any(record.thread_id == thread_id for record in load_threads(project))
+            meter.earlier = spent_before(project) if is_known else Spent()
         budget.before = meter.earlier
         yield Parts(project, settings, thread_id, repo, model, memory, events, checkpointer, budget)
 

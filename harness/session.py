@@ -27,6 +27,7 @@ from harness.errors import ToolFailed, ToolRetry
 from harness.events import Noticed, ToolReturned
 from harness.journal import Journal
 from harness.model.faults import ContextOverflow
+from harness.model.strict import unique_ids
 from harness.tools.tool import Arguments, Tool
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 Ended = Literal["", "finished", "turn limit", "time limit", "no tool calls", "context full", "stuck"]
 
+SUMMARY_CHARACTERS = 2000
+"""Of what a session leaves to the next ones."""
 SILENT_TURNS = 3
 """Turns without a tool call before a session is taken to have ended."""
 IDLE_TURNS = 20
@@ -85,7 +88,9 @@ class _State(TypedDict, total=False):
     tree: str
     """Names the tree's content then; empty: it was not asked yet."""
     nudged_at: int
-    """Turn at which the coder was told that it leads nowhere; 0: it was not."""
+    """Turn at which the coder was told that it leads nowhere."""
+    nudge: str
+    """What it was told of; empty: of nothing."""
     ended: Ended
     why: str
     """What led nowhere, when that ended it."""
@@ -94,7 +99,7 @@ class _State(TypedDict, total=False):
 
 _NEW: _State = {
     "turns": 0, "context_tokens": 0, "condensed": 0, "since": 0, "handover": "", "tree": "",
-    "evidence": 1, "nudged_at": 0, "changed_at": 0, "why": "",
+    "evidence": 1, "nudged_at": 0, "nudge": "", "changed_at": 0, "why": "",
 }  # fmt: skip
 """A session that has done nothing; also what a checkpoint of an older version lacks."""
 
@@ -191,7 +196,7 @@ class Session:
     def _input(old: dict[str, Any], system: str, message: str, attempt: int) -> _State:
         first: list[AnyMessage] = [] if old.get("messages") else [SystemMessage(system)]
         fresh: _State = {"attempt": attempt, "ended": "", "why": "", "finish": {}, "silent": 0, "started": time.time()}
-        fresh |= {"evidence": len(old.get("messages", first)), "nudged_at": 0, "changed_at": old.get("turns", 0)}
+        fresh |= {"evidence": len(old.get("messages", first)), "nudge": "", "changed_at": old.get("turns", 0)}
         return {**(_NEW if first else {}), **fresh, "messages": [*first, HumanMessage(message)]}
 
     async def _think(self, state: _State) -> _State:
@@ -205,9 +210,10 @@ class Session:
         fitting = await self._context.fit(messages, before, evidence, state["context_tokens"])
         for cut in shorter_cuts(messages, fitting):
             try:
-                reply = await self._ask(sent(messages, cut, evidence))
+                reply = await self._ask(sent(messages, cut, evidence), cut.since)
             except ContextOverflow:
                 continue
+            unique_ids(reply.message, list(messages))  # also among those that were not sent
             return {
                 "messages": [reply.message],
                 "turns": state["turns"] + 1,
@@ -217,10 +223,12 @@ class Session:
                 "handover": cut.handover,
                 "ended": "",
             }
-        return {"ended": "context full", "handover": handover_by_code(messages, len(messages))}
+        return {"ended": "context full", "why": handover_by_code(messages, len(messages), before.handover)}
 
-    async def _ask(self, messages: list[BaseMessage]) -> Reply:
-        return await self._parts.model.call(self._role, self.conversation, messages, self._schemas)
+    async def _ask(self, messages: list[BaseMessage], since: int) -> Reply:
+        """After a handover turns are counted anew, so the conversation has another name."""
+        name = f"{self.conversation}/from-{since}" if since else self.conversation
+        return await self._parts.model.call(self._role, name, messages, self._schemas)
 
     async def _act(self, state: _State) -> _State:
         """Carry out the calls of the last message. Replay: calls that have a result in the journal are not repeated."""
@@ -253,13 +261,15 @@ class Session:
     async def _led(self, state: _State, message: AIMessage, answers: list[AnyMessage]) -> _State:
         """The answers, and what the coder is told when its last turns lead nowhere; the next time the attempt ends."""
         changed = await self._changed(state, message)
-        why = going_in_circles([*state["messages"], *answers]) or changed.pop("why", "")
+        idle, circle = changed.pop("why", ""), going_in_circles([*state["messages"], *answers])
+        why, kind = (circle, "circle") if circle else (idle, "idle")
         if not why:
             return {"messages": answers, **changed}
         self._parts.events.emit(Noticed(text=why, level="warning"))
-        if state["nudged_at"] and state["turns"] - state["nudged_at"] <= NUDGED_TURNS:
+        if state["nudge"] == kind and state["turns"] - state["nudged_at"] <= NUDGED_TURNS:
             return {"messages": answers, "ended": "stuck", "why": why, **changed}
-        return {"messages": [*answers, HumanMessage(_NUDGE.format(why=why))], "nudged_at": state["turns"], **changed}
+        told = HumanMessage(_NUDGE.format(why=why))
+        return {"messages": [*answers, told], "nudged_at": state["turns"], "nudge": kind, **changed}
 
     async def _changed(self, state: _State, message: AIMessage) -> _State:
         """When the tree changed last, as far as that is known; looked up only when no edit told for a long time."""
@@ -364,7 +374,7 @@ def _outcome(values: dict[str, Any]) -> SessionOutcome:
     told = [f"The session ended by itself: {values['ended']}.", values.get("why"), values.get("handover")]
     return SessionOutcome(
         ended=values["ended"],
-        summary=said.summary if said else "\n".join(filter(None, told)),
+        summary=(said.summary if said else "\n".join(filter(None, told)))[:SUMMARY_CHARACTERS],
         next=said.next if said else "",
         turns=values["turns"],
         dispute=said.dispute if said else None,

@@ -50,7 +50,7 @@ class ModelSettings(_Section):
     """None leaves it to the endpoint."""
     max_output_tokens: int | None = None
     context_tokens: int = 128_000
-    """The model's window; older tool results are condensed near it."""
+    """The model's window; near its end older tool results are condensed, then earlier turns handed over."""
     call_seconds: float = 600.0
     """Overall time limit of one call, retries not included."""
     max_retries: int = 5

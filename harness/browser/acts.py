@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.05
 BETWEEN_CLICKS_SECONDS = 0.1
 """A person's double click: what the first click sends is on its way by the second, which else would take its place."""
-TYPED_MS = 15
-"""How long the page must be quiet after typing: a person goes on with the next key or field without looking."""
 TELL_THEMSELVES = {"navigate", "reload", "back", "forward", "answer_dialog", "check", "uncheck"}
 """Acts that say themselves when they were done, or that need no waiting."""
 FINAL = {"wrong", "stale"}
@@ -59,7 +57,7 @@ class Acts:
             raise ActFailed(f"{name} is nothing that is done to a page")
         await self._acts[name](arguments)
         if name not in TELL_THEMSELVES:
-            self._page.acted(**({"calm_ms": TYPED_MS} if name in ("fill", "type") else {}))
+            self._page.acted(is_typing=name in ("fill", "type"))
 
     async def _aim(self, target: Any, purpose: str, wait_seconds: float, value: str | None = None) -> dict[str, Any]:
         if target is None:

@@ -22,6 +22,8 @@ RECORD_LIES = {"log_error", "fail_request", "swap_clipboard", "swap_download", "
 """Disturbances of what was written down; the page itself is left alone."""
 CALM_MS = 40
 """How long the DOM must be quiet after an act; after a navigation more than twice that."""
+TYPED_MS = 15
+"""How long before the next act after typing: a person goes on with the next key or field without looking."""
 SLOW_MS = 1500
 """What a slow network adds to an answer: long enough to look at what is shown meanwhile."""
 
@@ -45,6 +47,7 @@ class TabPage:
         self._clipboard_lie: str | None = None
         self._due: tuple[float, float] | None = None
         self._is_slow = False
+        self._is_typing = False
 
     async def open(self, host: str = "") -> None:
         """Open the tab in a context that reaches loopback and `host`."""
@@ -230,11 +233,12 @@ class TabPage:
         await self._until(self._moved.is_set, limit, "navigation failed: the page did not change")
         self.acted(CALM_MS * 2.5)
 
-    def acted(self, calm_ms: float = CALM_MS) -> None:
+    def acted(self, calm_ms: float = CALM_MS, *, is_typing: bool = False) -> None:
         """Something was done: whoever looks or acts next waits until the page is ready again."""
         self._due = (asyncio.get_running_loop().time(), calm_ms)
+        self._is_typing = is_typing
 
-    async def ready(self, limit: float = 3.0) -> bool:
+    async def ready(self, limit: float = 3.0, *, to_act: bool = False) -> bool:
         """Wait until the document is loaded, its requests are answered and it is quiet; bounded, never a failure.
 
         The time that has gone by since the last act counts. On a slow network answers are not awaited: who makes it
@@ -246,6 +250,7 @@ class TabPage:
             return True
         clock = asyncio.get_running_loop().time
         (since, calm_ms), self._due = self._due, None
+        calm_ms = TYPED_MS if to_act and self._is_typing else calm_ms
         end, looks = clock() + limit, 0
         while (left := end - clock()) > 0:
             looks += 1

@@ -99,7 +99,7 @@ class Window:
         if name in own:
             await own[name](arguments["value"] or "", arguments["wait_seconds"])
             return
-        tab = await self._ready()
+        tab = await self._ready(to_act=True)
         try:
             await self._acts[tab].act(name, arguments)
         except ActFailed:
@@ -115,11 +115,11 @@ class Window:
         tab = self.main if is_watching else await self._ready()
         return await getattr(tab, call)(**arguments)
 
-    async def _ready(self) -> TabPage:
+    async def _ready(self, *, to_act: bool = False) -> TabPage:
         """The tab that is looked at, when it is ready; the first one where that closed itself."""
         tab = self._settle_current()
         try:
-            await tab.ready()
+            await tab.ready(to_act=to_act)
         except ActFailed:
             if tab is self.main or not tab.target.is_gone:
                 raise

@@ -65,6 +65,7 @@ async def _call(model: Model, role: str, conversation: str, said: list[BaseMessa
         try:
             return await model.call(role, conversation, said, [tool], tool_choice=SUBMIT)
         except ToolChoiceRefused:
+            name = model.name_for(role)  # a fallback may have taken over
             model.unforced.add(name)
     return await model.call(role, conversation, said, [tool], tool_choice="auto")
 

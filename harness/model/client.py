@@ -76,7 +76,7 @@ class Model:
         self._telling: asyncio.TimerHandle | None = None
         self._loopback = is_loopback(settings.base_url)
         self._key = _api_key(settings.base_url, self._loopback, key_name)
-        self._backoff_seconds = backoff_seconds
+        self._key_name = key_name
         self._patience = Patience(settings.max_retries, settings.retry_after_seconds, backoff_seconds, self._warn)
         self._http: Any = None
         self._chats: dict[str, ChatOpenAI] = {}
@@ -86,13 +86,17 @@ class Model:
         self._paused_until = 0.0
         for role in ROLES:
             self.name_for(role)
+        if settings.fallback.name:
+            self._second = self._make_second(settings.fallback)
 
     def start(self) -> None:
         """Begin to import the client, in the background: it takes a second or two, in which other parts can open."""
         self._importing = asyncio.get_running_loop().run_in_executor(None, strict_chat_class)
 
     def name_for(self, role: str) -> str:
-        """The model that answers for a role."""
+        """The model that answers for a role now."""
+        if self._answering is not self:
+            return self._answering.name_for(role)
         names: dict[str, str] = dict(self.settings.roles.items())
         name = names.get(role) or self.settings.name
         if not name:
@@ -120,17 +124,17 @@ class Model:
         Raises: ContextOverflow, ModelPaused, ToolsRefused, ToolChoiceRefused, ModelError, SetupError.
         Replay: calling again with the same messages asks again; a recording answers the same.
         """
-        if time.monotonic() < self._paused_until:
-            return await self._fallback().call(role, conversation, messages, tools, tool_choice=tool_choice)
-        endpoint = Endpoint(self.name_for(role), self.settings.base_url, self._key)
+        if self._answering is not self:
+            return await self._answering.call(role, conversation, messages, tools, tool_choice=tool_choice)
+        endpoint = Endpoint(self.name_for(role), self.settings.base_url, self._key, self._key_name)
         options = self._options(conversation, tools, tool_choice)
         try:
             answer, seconds = await self._patience.run(lambda: self._once(endpoint, messages, options))
         except (ModelPaused, SetupError) as exc:
-            if not self.settings.fallback.name:
+            if self._second is None:
                 raise
             self._pause(exc)
-            return await self._fallback().call(role, conversation, messages, tools, tool_choice=tool_choice)
+            return await self._second.call(role, conversation, messages, tools, tool_choice=tool_choice)
         reply = read_reply(answer, messages, seconds, self.settings)
         self.totals[role] = self.totals.get(role, Totals()).plus(reply.usage)
         turn = sum(message.type == "ai" for message in messages)
@@ -171,24 +175,22 @@ class Model:
         self._paused_until = time.monotonic() + max(seconds, 0)
         self._warn(f"{exc.what}. {self.settings.fallback.name} answers for the next {seconds / 60:.0f} minutes.")
 
-    def _fallback(self) -> Model:
+    @property
+    def _answering(self) -> Model:
+        return self._second if self._second and time.monotonic() < self._paused_until else self
+
+    def _make_second(self, given: FallbackSettings) -> Model:
         """Raises: SetupError: it has an endpoint of its own and no key for it."""
-        if self._second is None:
-            second = self.settings.fallback
-            others = {
-                "roles": {},
-                "fallback": FallbackSettings(),
-                "base_url": second.base_url or self.settings.base_url,
-            }
-            self._second = Model(
-                self.settings.model_copy(update=second.model_dump() | others),
-                self._events,
-                transport=self._transport,
-                backoff_seconds=self._backoff_seconds,
-                key_name="OPENAI_FALLBACK_API_KEY" if second.base_url else "OPENAI_API_KEY",
-            )
-            self._second.totals = self.totals
-        return self._second
+        others = {"roles": {}, "fallback": FallbackSettings(), "base_url": given.base_url or self.settings.base_url}
+        second = Model(
+            self.settings.model_copy(update=given.model_dump() | others),
+            self._events,
+            transport=self._transport,
+            backoff_seconds=self._patience.backoff,
+            key_name="OPENAI_FALLBACK_API_KEY" if given.base_url else self._key_name,
+        )
+        second.totals = self.totals
+        return second
 
     async def aclose(self) -> None:
         """Close connections."""

@@ -107,6 +107,8 @@ class Endpoint:
     model: str
     base_url: str = field(repr=False)
     key: str = field(default="", repr=False)
+    key_name: str = "OPENAI_API_KEY"
+    """The environment variable that holds it."""
 
     @property
     def where(self) -> str:
@@ -173,7 +175,7 @@ def _status_fault(status: int, said: str, endpoint: Endpoint, kind: str | None, 
     if status in (408, 409, 425, 429) or status >= 500:
         return PassingFault(where, retry_after=wait)
     if status == 401:
-        return SetupError(f"{endpoint.where} refuses the API key: {said}", "Set OPENAI_API_KEY to a valid key.")
+        return SetupError(f"{endpoint.where} refuses the API key: {said}", f"Set {endpoint.key_name} to a valid key.")
     if status in (400, 404, 422) and TOOLS.search(said):
         return ToolsRefused.by(endpoint.model, said)
     if status in (400, 422) and "tool_choice" in said:

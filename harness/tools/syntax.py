@@ -6,9 +6,11 @@ of a newer form of its language, or be written in two steps.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -30,7 +32,10 @@ GRAMMARS = {
     ".css": ("tree_sitter_css", "language"),
 }
 """Suffix -> module and function of the grammar."""
-MOST_BYTES = 1 << 20
+MOST_BYTES = 1 << 18
+PARSE_SECONDS = 0.5
+CHUNK = 1 << 16
+MOST_NODES = 200_000
 SHOWN = 5
 NEAR = 60
 """Characters of the text that are shown where it cannot be parsed."""
@@ -42,7 +47,12 @@ def syntax_errors(path: str, text: str) -> str:
     data = text.encode("utf-8", errors="replace")
     if suffix not in GRAMMARS or len(data) > MOST_BYTES:
         return ""
-    wrong = _WRONG.get(suffix, _unparsed)(_parser(suffix).parse(data).root_node)
+    end = time.monotonic() + PARSE_SECONDS
+    try:
+        tree = _parser(suffix).parse(lambda at, _: data[at : at + CHUNK], progress_callback=lambda *_: _is_past(end))
+    except ValueError:  # it takes too long, and nobody waits for a hint
+        return ""
+    wrong = _WRONG.get(suffix, _unparsed)(tree.root_node)
     lines = list(dict.fromkeys(_said(node, data) for node in wrong))
     more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return "\n".join(["It cannot be parsed:", *lines[:SHOWN], *more]) if lines else ""
@@ -54,6 +64,10 @@ def _parser(suffix: str) -> Parser:
 
     module, function = GRAMMARS[suffix]
     return Parser(Language(getattr(import_module(module), function)()))
+
+
+def _is_past(moment: float) -> bool:
+    return time.monotonic() > moment
 
 
 def _unparsed(root: Node) -> Iterator[Node]:
@@ -69,11 +83,16 @@ def _unparsed(root: Node) -> Iterator[Node]:
 
 def _unopened(root: Node) -> Iterator[Node]:
     """End tags without a beginning: all else that its grammar finds wrong in a page, browsers take as it is."""
+    for node in islice(_all_below(root), MOST_NODES):
+        if node.type == "erroneous_end_tag":
+            yield node
+
+
+def _all_below(root: Node) -> Iterator[Node]:
     waiting = [root]
     while waiting:
         node = waiting.pop()
-        if node.type == "erroneous_end_tag":
-            yield node
+        yield node
         waiting += reversed(node.children)
 
 

@@ -18,7 +18,7 @@ from harness.browser.failed import ActFailed
 from harness.errors import BrowserError
 from harness.verify.binder import Binder, Moment
 from harness.verify.check import Act, Contract, Expectation, Item, Locator, targets_of
-from harness.verify.fit import MATCHED_NOTHING, SAYS_NOTHING, is_last_resort, misfit, shared
+from harness.verify.fit import AS_ANOTHER, MATCHED_NOTHING, SAYS_NOTHING, is_last_resort, misfit, shared
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
@@ -200,10 +200,14 @@ class _Walk:
         snapshot = await page.snapshot()
         self._questioned |= {name for name in needed if self.resolve(name)}
         unseen: dict[str, Locator] = {}
-        for _ in range(TRIES):
+        for number in range(TRIES + 1):
+            asked = {name for name, why in needed.items() if AS_ANOTHER in why}
+            if number == TRIES and not asked:  # such a question is put, however late it came up
+                break
             if self.binder.calls >= self.max_calls:
                 needed = {name: "the calls for this feature are used up" for name in needed}
                 break
+            self._shared |= asked
             others = [name for name in self._unbound() if name not in needed]
             found = await self.binder.ask(Moment(when, needed, others, snapshot))
             needed = await self._accept(page, found, needed)
@@ -250,9 +254,7 @@ class _Walk:
             return {}
         observations = dict(zip(known, await page.observe(list(known.values())), strict=True))
         told = shared(self.contract.targets, observations)
-        doubtful = {name: why for name, why in told.items() if name not in self._shared}
-        self._shared |= doubtful.keys()
-        return doubtful
+        return {name: why for name, why in told.items() if name not in self._shared}
 
     async def _wrong(self, page: Page, locators: Mapping[str, Locator]) -> dict[str, str]:
         """What is wrong with locators on the page as it is now."""

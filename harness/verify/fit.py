@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MATCHED_NOTHING = "matched nothing"
 SAYS_NOTHING = "which says nothing of"
 """What is told of a locator that finds something other than its name tells: no application mends that."""
+AS_ANOTHER = "as does"
+"""What is told of a locator whose element another name has too: a question, asked once."""
 _GENERATED = re.compile(
     r"\.(?:css|sc|jsx?|emotion|jss|svelte)-[\w-]+"  # what style libraries make
     r"|\.\w+_\w+__[\w-]*[A-Z0-9][\w-]*"  # css modules
@@ -92,8 +94,8 @@ def shared(words: Mapping[str, str], observations: Mapping[str, Observation]) ->
         if quoted[name] and len(elements := [element for element in seen.elements if element.visible]) == 1
     }
     return {
-        name: f"matched {_list([element])}, as {other!r} does. Give what speaks of it alone, or the same again if both "
-        "are really this one thing"
+        name: f"matched {_list([element])}, {AS_ANOTHER} {other!r}. Give what speaks of it alone, or the same again if "
+        "both are really this one thing"
         for name, element in single.items()
         for other, its in single.items()
         if (element.html, element.box) == (its.html, its.box) and _are_two(quoted[name], quoted[other], element)

@@ -141,9 +141,6 @@ PAGE = """
  <div id=card1><p>Apple</p><p>3 kg</p></div><div id=card2><p>Pear</p><p>3 kg</p></div>
  <div title=Drinks><img alt="A cup of tea"></div>
  <p id=count><strong>2</strong> items left</p>
- <dl><dt>Food</dt><dd>7</dd><dt>Total</dt><dd class=sum>12</dd><dt>Last</dt></dl>
- <table><tr><th><span>Due</span></th><td>Monday</td></tr></table>
- <div><i>Rent</i><b hidden>9</b></div>
 </main>"""
 
 
@@ -173,10 +170,6 @@ PAGE = """
         (L(around=(L(text="Pear"), L(text="3 kg"))), ['<div id="card2">']),
         (L(around=(L(text="Milk"), L(text="Bread"))), ["<ul>"]),
         (L(text="3 kg", inside=L(around=(L(text="Apple"), L(text="3 kg")))), ["<p>"]),
-        (L(beside=L(text="Total")), ['<dd class="sum">']),
-        (L(beside=L(text="Due")), ["<td>"]),
-        (L(beside=L(text="Rent")), ["<b hidden=\"\">"]),
-        (L(beside=L(text="Last"), role="definition"), []),
         (L(css="main > p"), ['<p id="count">']),
         (L(role="meter"), []),
     ],
@@ -186,6 +179,33 @@ async def test_a_locator_means_what_its_words_say(shown: Shown, locator: L, foun
     (observation,) = await page.observe([locator])
     assert [element.html for element in observation.elements] == found
     assert observation.total == len(found)
+
+
+BESIDE = """
+ <dl><dt>Food</dt><dd>7</dd><dt>Lost</dt><dt>Total</dt><dd class=sum>12</dd><dt>Last</dt></dl>
+ <ol><li><i>Eggs</i></li><li><i>Jam</i><b>3</b></li><li><input type=checkbox><i>Tea</i></li><li>end</li></ol>
+ <div><i>Weight</i> 3 kg <button>Edit</button></div>
+ <table><tr><th><span>Due</span></th><td>Monday</td></tr></table>
+ <div><i>Rent</i><b hidden>9</b></div>"""
+
+
+@pytest.mark.parametrize(
+    ("locator", "found"),
+    [
+        (L(beside=L(text="Total")), ['<dd class="sum">']),
+        (L(beside=L(text="Due")), ["<td>"]),
+        (L(beside=L(text="Rent")), ["<b hidden=\"\">"]),
+        (L(beside=L(text="Last")), []),
+        (L(beside=L(text="Lost")), []),
+        (L(beside=L(text="Eggs")), []),
+        (L(beside=L(text="Tea")), []),
+        (L(beside=L(text="Weight")), []),
+    ],
+)  # fmt: skip
+async def test_a_value_is_found_beside_its_own_label_and_no_other(shown: Shown, locator: L, found: list[str]):
+    page = await shown.show(BESIDE)
+    (observation,) = await page.observe([locator])
+    assert [element.html for element in observation.elements] == found
 
 
 async def test_nth_counts_what_is_visible(shown: Shown):

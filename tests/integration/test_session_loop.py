@@ -32,8 +32,11 @@ class Look(Arguments):
     at: int = 0
 
 
+LONG_LOOK = {"characters": 0}
+
+
 async def look(asked: Look) -> str:
-    return f"result {asked.at}: " + "words that fill the window " * 60
+    return f"result {asked.at}: " + "words that fill the window " * 60 + "x" * LONG_LOOK["characters"]
 
 
 async def work(
@@ -138,13 +141,14 @@ async def test_a_window_that_takes_nothing_ends_the_attempt_with_what_was_done(t
 
     def script(_: Request) -> Any:
         number = next(asked)
-        if number > KEPT_TURNS + 2:
+        if number > KEPT_TURNS[0] + 2:
             return status(400, "maximum context length", code="context_length_exceeded")
         return call("run_command", command=f"step {number}")
 
     (outcome,), requests = await work(tmp_path, script)
-    assert (outcome.ended, outcome.turns) == ("context full", KEPT_TURNS + 3)
+    assert (outcome.ended, outcome.turns) == ("context full", KEPT_TURNS[0] + 3)
     assert len(requests) == outcome.turns + 3, "whole, condensed, handed over"
+    assert {request.conversation for request in requests[:-1]} == {"t/s001"}
     assert "step 8" in outcome.summary
 
 
@@ -173,3 +177,29 @@ async def test_who_changes_nothing_for_long_is_told_and_then_stopped(tmp_path: P
     else:
         assert (outcome.ended, outcome.turns) == ("stuck", 3 * IDLE_TURNS)
         assert "Nothing in the project changed" in requests[2 * IDLE_TURNS].last
+
+
+async def test_an_endpoint_that_gives_every_call_the_same_id_gets_each_carried_out(tmp_path: Path) -> None:
+    turns = handing_over(60)
+
+    def script(request: Request) -> Any:
+        reply = turns(request)
+        for each in reply["choices"][0]["message"].get("tool_calls") or ():
+            each["id"] = "call_0"
+        return reply
+
+    (outcome,), requests = await work(tmp_path, script)
+    assert (outcome.ended, outcome.turns) == ("finished", 60)
+    assert "result 58: words that fill" in json.dumps(requests[-1].messages)
+
+
+async def test_long_results_do_not_make_every_turn_a_handover(tmp_path: Path) -> None:
+    LONG_LOOK["characters"] = 3000
+    try:
+        _, requests = await work(tmp_path, handing_over(40))
+    finally:
+        LONG_LOOK["characters"] = 0
+    turns = [json.dumps(request.messages)[:-1] for request in requests if not is_handover(request)]
+    changed = sum(not later.startswith(earlier) for earlier, later in itertools.pairwise(turns))
+    assert changed <= len(turns) / 2
+    assert sum(map(is_handover, requests)) <= 10

@@ -67,7 +67,7 @@ def test_what_holds_the_words_of_two_names_is_doubted_for_both(one, other, eleme
     seen = {name: Observation(elements=[each], total=1) for name, each in zip((one, other), elements, strict=True)}
     told = shared(words, seen)
     assert told.keys() == ({one, other} if doubtful else set())
-    assert not doubtful or f"as {other!r} does" in told[one]
+    assert not doubtful or f"as does {other!r}" in told[one]
 
 
 def test_a_contract_with_many_steps_may_ask_at_each():

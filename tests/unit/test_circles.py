@@ -16,6 +16,8 @@ READ: Done = ("read_file", {"path": "a"}, "a, lines 1-1 of 1")
 WAIT: Done = ("process_output", {"name": "process-1"}, "process-1 is running.")
 TAB: Done = ("browser_act", {"act": "press", "value": "Tab"}, "Done.")
 
+ADD: Done = ("browser_act", {"act": "click", "target": "Add"}, "Done.")
+
 
 def said(*done: Done) -> list[AnyMessage]:
     """A conversation in which these calls were made, one a turn."""
@@ -34,6 +36,8 @@ def said(*done: Done) -> list[AnyMessage]:
         ([EDIT, TEST, UNDO, TEST] * 3, "12 calls"),
         ([EDIT, UNDO] * 3, "edit_file"),
         ([TAB] * PRESSED, "browser_act"),
+        ([ADD, TAB] * 6, "12 calls"),
+        ([ADD, TAB] * 5, ""),
         ([TEST] * 2, ""),
         ([TEST, EDIT, TEST, EDIT, TEST], ""),
         ([TEST, TEST, (*TEST[:2], "exit code 0")], ""),

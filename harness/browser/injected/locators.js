@@ -38,12 +38,23 @@ const smallest = (els) => {
   return els.filter((el) => !holders.has(el));
 };
 
-// What a person reads right after an element: its next neighbour, seen or not, or that of what holds nothing else.
+// What a person reads right after an element, seen or not: the next one beside it, or beside what holds nothing else.
+// Never the next row, item or term: a value that is missing is not the value of another label.
+const ENTRY = "li, tr, dd, [role=listitem], [role=row]";
+
+const isNothing = (node) => node.nodeType === Node.COMMENT_NODE || (node.nodeType === Node.TEXT_NODE && !fold(node.data)) ||
+  (node.nodeType === Node.ELEMENT_NODE && SILENT.has(node.localName));
+
 const besides = (el) => {
-  for (let at = el; at; ) {
-    for (let next = at.nextElementSibling; next; next = next.nextElementSibling) if (!SILENT.has(next.localName)) return next;
+  for (let at = el; at && !at.matches(ENTRY);) {
+    let next = at.nextSibling;
+    while (next && isNothing(next)) next = next.nextSibling;
+    if (next) {
+      const isValue = next.nodeType === Node.ELEMENT_NODE && (at.localName !== "dt" || next.localName === "dd");
+      return isValue ? next : null;
+    }
     const up = parentOf(at);
-    at = up && fold(up.textContent) === fold(at.textContent) ? up : null;
+    at = up?.childElementCount === 1 && fold(up.textContent) === fold(at.textContent) ? up : null;
   }
   return null;
 };
