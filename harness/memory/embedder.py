@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,28 +135,23 @@ def _load_first(name: str) -> _Loaded:
         remedy = "Give EMBEDDING_MODEL a directory that holds a model, or leave it unset for the packaged one."
         raise RecallError(f"EMBEDDING_MODEL is {name!r}, which is not a directory.", remedy)
     _silence()
+    model_id, path = _place(name)  # what is wrong with it is told before the libraries take their seconds
     import torch
     from sentence_transformers import SentenceTransformer
 
     # A query is one short text; a second thread spins beside the builds and browsers it shares the cores with.
     torch.set_num_threads(1)
-    for model_id, path in _places(name):
-        model = SentenceTransformer(path, device="cpu", local_files_only=Path(path).is_dir())
-        dim = len(model.encode("warm up", show_progress_bar=False))
-        return _Loaded(model_id, dim, model)
-    raise RecallError(f"No embedding model {name!r} is to be had.", _remedy(name))
+    model = SentenceTransformer(path, device="cpu", local_files_only=Path(path).is_dir())
+    return _Loaded(model_id, len(model.encode("warm up", show_progress_bar=False)), model)
 
 
-def _places(name: str) -> Iterator[tuple[str, str]]:
-    """(model id, path or hub name) to load, nearest first."""
+def _place(name: str) -> tuple[str, str]:
+    """Model id, and the path or hub name to load; the nearest there is."""
     if Path(name).is_dir():
-        yield f"{Path(name).name}@{_weights_digest(Path(name))[:12]}", str(Path(name).resolve())
-    elif cached := _cached(name):
-        yield name, cached
-    elif name == PACKAGED:
-        yield name, _packaged()
-    else:
-        yield name, name
+        return f"{Path(name).name}@{_weights_digest(Path(name))[:12]}", str(Path(name).resolve())
+    if cached := _cached(name):
+        return name, cached
+    return (name, _packaged()) if name == PACKAGED else (name, name)
 
 
 def _cached(name: str) -> str:
