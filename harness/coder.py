@@ -1,11 +1,11 @@
 """Where a session works: the worktree in its room, with everything the role can call.
 
-The room (sandbox, private loopback) lives as long as one attempt; servers and the browser in it end with it.
+The room (sandbox, private loopback) lives as long as one attempt; servers started in it end with it. The browser is
+opened when a browser tool is first used.
 """
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -48,7 +48,6 @@ async def coder_session(
     async with Room.open(policy, parts.settings.sandbox, parts.project.rooms_dir / f"{session_id}.jsonl") as room:
         port = await room.free_port()
         window = Window(room, parts.settings.verify)
-        window.open()
         try:
             tools = [
                 *file_tools(tree.directory, outputs_dir=scratch / "outputs"),
@@ -99,42 +98,26 @@ def room_policy(parts: Parts, tree: Worktree, scratch: Path) -> Policy:
 
 
 class Window:
-    """The session's own browser page; it opens while the model thinks, because Chromium takes a second or two."""
+    """The session's own browser page, opened when it is first looked through."""
 
     def __init__(self, room: Room, settings: VerifySettings) -> None:
         self._room, self._settings = room, settings
-        self._opening: asyncio.Task[tuple[Browser, Page]] | None = None
-
-    def open(self) -> None:
-        """Begin to open it; a second call does nothing unless the first came to nothing."""
-        failed = self._opening is not None and self._opening.done() and self._opening.exception() is not None
-        if self._opening is None or failed:
-            self._opening = asyncio.create_task(self._open())
+        self._browser: Browser | None = None
+        self._page: Page | None = None
 
     async def page(self) -> Page:
         """The page.
 
         Raises: BrowserError, SetupError: Chromium cannot be had.
         """
-        self.open()
-        assert self._opening is not None
-        return (await asyncio.shield(self._opening))[1]
+        if self._page is None:
+            from harness.browser.browser import Browser
 
-    async def _open(self) -> tuple[Browser, Page]:
-        from harness.browser.browser import Browser
-
-        browser = await Browser.start(self._room, self._settings)
-        try:
-            return browser, await browser.new_page()
-        except BaseException:
-            await browser.close()
-            raise
+            self._browser = await Browser.start(self._room, self._settings)
+            self._page = await self._browser.new_page()
+        return self._page
 
     async def close(self) -> None:
-        """Close the browser, or stop opening it."""
-        if self._opening is None:
-            return
-        self._opening.cancel()
-        (opened,) = await asyncio.gather(self._opening, return_exceptions=True)
-        if not isinstance(opened, BaseException):
-            await opened[0].close()
+        """Close the browser, if it was opened."""
+        if self._browser:
+            await self._browser.close()
