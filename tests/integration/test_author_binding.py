@@ -174,6 +174,23 @@ async def test_one_element_for_two_names_is_doubted_once(tmp_path, is_mended):
     assert binding.problems == ()
 
 
+async def test_a_name_that_comes_late_to_the_element_of_another_is_asked_about_all_the_same(tmp_path):
+    first, second = 'line "Food"', 'line "Total"'
+    beside = {f'line "{each}"': Locator(beside=Locator(text=each)) for each in ("Food", "Total")}
+
+    def script(request: Request) -> dict[str, Any]:
+        if "speaks of it alone" in request.last:
+            return answer(beside, [])
+        return answer({first: BOTH, second: BOTH if request.turn else Locator(css="dt")}, [])
+
+    expected = ({"expect": "visible", "target": name} for name in (first, second))
+    sums = of({first: "the sum of Food", second: "the sum of Total"}, *expected)
+    async with playing(tmp_path, page=SUMS) as player:
+        binding, requests = await bound(player, script, sums)
+    assert binding.bindings == beside
+    assert len(requests) == 3
+
+
 BLINK = (
     "<!doctype html><title>Blink</title><button>Save</button><script>document.querySelector('button').onclick = () => {"
     "const p = document.body.appendChild(Object.assign(document.createElement('p'), {textContent: 'Saved.'}));"

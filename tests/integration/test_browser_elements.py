@@ -297,3 +297,18 @@ async def test_what_shows_up_for_a_moment_is_seen_while_a_page_is_watched(shown:
     assert watched.seconds >= 1.2
     still = await page.watch([L(text="oops")], 0.1)
     assert [moment.observations[0].total for moment in still.moments] == [0]
+
+
+async def test_a_state_that_comes_late_is_watched_as_long_as_any_other_and_no_page_is_watched_for_ever(shown: Shown):
+    page = await shown.show(
+        "<button>Go</button><script>document.querySelector('button').onclick = () => {"
+        "setTimeout(() => document.body.append('late'), 400) }</script>"
+    )
+    await page.act("click", L(role="button"))
+    watched = await page.watch([L(css="body")], 0.6)
+    assert len(watched.moments) == 2
+    assert watched.seconds >= watched.moments[-1].at_seconds + 0.6
+    await shown.show("<p></p><script>setInterval(() => document.querySelector('p').append('x'), 20)</script>")
+    restless = await page.watch([L(css="p")], 0.3)
+    assert len(restless.moments) > 3
+    assert restless.moments[-1].at_seconds <= restless.seconds < 2

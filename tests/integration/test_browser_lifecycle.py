@@ -248,6 +248,19 @@ async def test_a_chromium_newer_than_measured_is_used():
     check_version("HeadlessChrome/301.0.1.2", "chromium")
 
 
+async def test_a_context_brings_no_page_of_the_browsers_own(shared_page):
+    def commands() -> list[bytes]:
+        found = []
+        for pid in descendants(os.getpid()):
+            with contextlib.suppress(OSError):
+                found.append(Path(f"/proc/{pid}/cmdline").read_bytes())
+        return found
+
+    await shared_page.reset("http://127.0.0.1:1")
+    assert any(b"--type=renderer" in command for command in commands())
+    assert not any(b"--top-chrome-webui" in command for command in commands())
+
+
 async def test_a_long_temporary_directory_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     deep = tmp_path / ("d" * 80)
     deep.mkdir()

@@ -421,3 +421,16 @@ async def test_what_only_another_prompt_mends_is_not_given_to_the_second(start: 
     with pytest.raises(ContextOverflow):
         await model.call("coder", "c", QUESTION)
     assert [request.body["model"] for request in endpoint.requests] == ["scripted"]
+
+
+async def test_a_second_endpoint_without_a_key_is_told_at_the_start(start: Start) -> None:
+    with pytest.raises(SetupError, match="OPENAI_FALLBACK_API_KEY is not set"):
+        await start([], fallback={"name": "second", "base_url": "https://api.example.org/v1"})
+
+
+async def test_a_second_endpoint_that_refuses_its_key_names_that_key(start: Start) -> None:
+    _, other, _ = await start(lambda _: status(401, "expired"))
+    model, _, _ = await start(lambda _: status(402, "quota"), fallback={"name": "second", "base_url": other.base_url})
+    with pytest.raises(SetupError) as told:
+        await model.call("coder", "c", QUESTION)
+    assert "OPENAI_FALLBACK_API_KEY" in told.value.remedy

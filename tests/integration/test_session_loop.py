@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from harness.budget import Budget, Meter
-from harness.context import KEPT_TURNS
+from harness.context import HANDOVER_CHARACTERS, KEPT_TURNS, handover_by_code
 from harness.events import Events
 from harness.journal import Journal
 from harness.model import Model
@@ -203,3 +203,23 @@ async def test_long_results_do_not_make_every_turn_a_handover(tmp_path: Path) ->
     changed = sum(not later.startswith(earlier) for earlier, later in itertools.pairwise(turns))
     assert changed <= len(turns) / 2
     assert sum(map(is_handover, requests)) <= 10
+
+
+async def test_another_kind_of_going_nowhere_is_told_anew_and_ends_nothing(tmp_path: Path) -> None:
+    async def tree_state() -> str:
+        return "as it was"
+
+    def script(request: Request) -> Any:
+        if request.turn > 2 * IDLE_TURNS:
+            return call("finish", summary="found it")
+        return call("look", at=1 if request.turn in (35, 36, 37) else request.turn + 100)
+
+    (outcome,), requests = await work(tmp_path, script, tree_state=tree_state)
+    told = [r.last for r in requests if "leads nowhere" in r.last]
+    assert (outcome.ended, len(told)) == ("finished", 2), "one of each kind"
+
+
+def test_what_was_handed_over_before_is_kept_when_the_model_cannot_be_asked() -> None:
+    told = handover_by_code([], 0, "Decisions: never touch init.sh")
+    assert told == "Decisions: never touch init.sh"
+    assert len(handover_by_code([], 0, "x" * 100_000)) <= 2 * HANDOVER_CHARACTERS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.tools import syntax
 from harness.tools.syntax import MOST_BYTES, syntax_errors
 
 
@@ -51,3 +52,11 @@ def test_what_can_be_parsed_or_nobody_can_tell_is_silent(path: str, text: str) -
 def test_many_errors_are_cut() -> None:
     told = syntax_errors("a.json", "{" + ",,\n" * 40 + "}")
     assert len(told.splitlines()) <= 7
+
+
+def test_a_file_that_takes_too_long_gets_no_hint_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "<a b={<c ${`" * 4000
+    monkeypatch.setattr(syntax, "PARSE_SECONDS", -1.0)
+    assert syntax_errors("a.tsx", text) == ""
+    monkeypatch.undo()
+    assert "cannot be parsed" in syntax_errors("a.tsx", "<a b={<c ${`"), "else the first says nothing"
