@@ -26,7 +26,9 @@ _NOT_THE_AUTHORS = {"version", "feature_id", "by", "accepted"}
 
 
 async def accept(parts: Parts, ledger: Ledger, feature_id: str) -> str:
-    """Take a feature's contract as it stands; expectations that nothing made fail are then proved by the person.
+    """Take a feature's contract as it stands, and those of features it changes.
+
+    Expectations that nothing made fail are then proved by the person.
 
     Returns: what was decided, in words.
     Raises: UnknownFeature: there is no such feature. SetupError: it passes, or there is no contract to accept.
@@ -39,12 +41,15 @@ async def accept(parts: Parts, ledger: Ledger, feature_id: str) -> str:
             f"No contract of {feature_id} is kept.",
             f"It is kept when a person must decide; `harness check amend {feature_id} --file FILE` gives one.",
         )
-    accepted = _unproved(check) if feature.reason.startswith("needs a person:") else ()
-    contract = check.contract.model_copy(update={"by": "person", "accepted": accepted})
+    on_word = feature.reason.startswith("needs a person:")
+    amended = {name: _accepted(each, on_word=on_word) for name, each in (check.amended or {}).items()}
+    taken = _accepted(check, on_word=on_word).model_copy(update={"amended": amended or None})
     reason = f"accepted by a person; before: {feature.reason or 'open'}"
-    await _decide(parts, ledger, feature, check.model_copy(update={"contract": contract, "proof": ()}), reason)
-    taken = f", {len(accepted)} expectations on your word" if accepted else ""
-    return f"{feature_id} is open again with its contract as it stands{taken}."
+    await _decide(parts, ledger, feature, taken, reason)
+    others = f", and {', '.join(amended)} as it changes them" if amended else ""
+    count = sum(len(each.contract.accepted) for each in (taken, *amended.values()))
+    said = f"; {count} expectation{'s' if count > 1 else ''} on your word" if count else ""
+    return f"{feature_id} is open again with its contract as it stands{others}{said}."
 
 
 async def amend(parts: Parts, ledger: Ledger, feature_id: str, text: str, name: str) -> str:
@@ -106,6 +111,9 @@ async def _decide(parts: Parts, ledger: Ledger, feature: Feature, check: Check, 
     parts.events.emit(StateChanged(feature_id=feature.id, change="amended", reason=reason))
 
 
-def _unproved(check: Check) -> tuple[int, ...]:
+def _accepted(check: Check, *, on_word: bool) -> Check:
+    """The check with the contract as a person's; what nothing made fail on their word, or still to be proved."""
     proved = {proof.item for proof in check.proof}
-    return tuple(index for index, _ in check.contract.expectations() if index not in proved)
+    unproved = tuple(index for index, _ in check.contract.expectations() if index not in proved) if on_word else ()
+    contract = check.contract.model_copy(update={"by": "person", "accepted": unproved})
+    return check.model_copy(update={"contract": contract, "proof": ()})

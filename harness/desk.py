@@ -67,9 +67,11 @@ class Desk:
         return Opinion.model_validate_json(self._opinion.read_text(encoding="utf-8"))
 
     async def check(self) -> Check:
-        """The contract with what is bound and proved of it, for a person to decide on."""
-        contract, judged = await self.contract(), self.verdict().check
-        return judged if judged and judged.contract == contract else Check(contract=contract)
+        """What is bound and proved, for a person to decide on; with the checks of features it changes."""
+        contract, verdict = await self.contract(), self.verdict()
+        if verdict.check is None or verdict.check.contract != contract:
+            return Check(contract=contract)
+        return verdict.check.model_copy(update={"amended": verdict.amended or None})
 
     async def _decided(self) -> Check | None:
         """What a person decided about this feature's check."""
@@ -110,7 +112,8 @@ class Desk:
     async def amendments(self) -> list[Amendment]:
         """What features that pass and that this one is declared to change have to do from now on; agreed as `contract`.
 
-        One call of the author for each, in a context that has seen neither code nor the earlier contract.
+        One call of the author for each, in a context that has seen neither code nor the earlier contract; none for
+        what a person decided.
         """
         features = await self.ledger.features()
         changed = [feature for feature in map(features.get, self.feature.changes) if feature.passes]
@@ -119,6 +122,9 @@ class Desk:
     async def _amendment(self, feature: Feature) -> Amendment:
         path = self._amended / f"{feature.id}.json"
         spec_lines = await self.ledger.spec_lines(feature, by=self.feature)
+        decided = await self._decided()
+        if decided and decided.amended and (check := decided.amended.get(feature.id)):
+            return Amendment(feature, check.contract, spec_lines)
         if not path.exists():
             conversation = f"{self.parts.thread_id}/contract/{self.feature.id}/changes-{feature.id}"
             known = await self.ledger.known()

@@ -439,14 +439,16 @@ class Check(_Frozen):
     bindings: dict[str, Locator] = Field(default_factory=dict)
     """Names bound for this check only; other names are found in `checks/elements.json`."""
     proof: tuple[ProofOfMeaning, ...] = ()
+    amended: dict[str, Check] | None = None
+    """Of a feature that waits for a person: the checks, as they would be, of features it changes."""
 
     def locator(self, name: str, elements: Mapping[str, Locator]) -> Locator | None:
         """The locator of a target; None when it is not bound."""
         return self.bindings.get(name) or elements.get(name)
 
     def digest(self) -> str:
-        """Names what this check does and sees, bindings of its own included, proof excluded."""
-        data: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude={"proof"})
+        """Names what this check does and sees, bindings of its own included, proof and other features excluded."""
+        data: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude={"proof", "amended"})
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 

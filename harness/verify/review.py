@@ -34,21 +34,14 @@ def in_words(check: Check, feature: Feature, elements: Mapping[str, Locator]) ->
     head = [f"{feature.id}: {feature.description}", _state(check, feature), ""]
     names = [f"  {_named(name, what, check.locator(name, elements))}" for name, what in contract.targets.items()]
     shown = words.show(contract, feature.steps, notes=_proofs(check))
-    return "\n".join([*head, shown, *(["", "How things are found:", *names] if names else [])])
+    found = ["", "How things are found:", *names] if names else []
+    return "\n".join([*head, shown, *found, *_others(check)])
 
 
 def as_facts(check: Check, feature: Feature, elements: Mapping[str, Locator]) -> dict[str, object]:
     """The same for a program."""
-    contract, proofs = check.contract, _proofs(check)
-    items = [
-        {
-            "item": index + 1,
-            "step": item.step,
-            "words": words.phrase(item, contract.targets),
-            "proof": proofs.get(index),
-        }
-        for index, item in enumerate(contract.items)
-    ]
+    contract = check.contract
+    others = {name: _items(other) for name, other in (check.amended or {}).items()}
     found = {name: check.locator(name, elements) for name in contract.targets}
     names = {
         name: {
@@ -59,7 +52,21 @@ def as_facts(check: Check, feature: Feature, elements: Mapping[str, Locator]) ->
         for name, locator in found.items()
     }
     known = {"feature": feature.id, "passes": feature.passes, "by": contract.by, "digest": check.digest()}
-    return {**known, "steps": list(feature.steps), "items": items, "names": names}
+    told = {"steps": list(feature.steps), "items": _items(check), "names": names}
+    return {**known, **told, **({"changes": others} if others else {})}
+
+
+def _items(check: Check) -> list[dict[str, object]]:
+    contract, proofs = check.contract, _proofs(check)
+    return [
+        {
+            "item": index + 1,
+            "step": item.step,
+            "words": words.phrase(item, contract.targets),
+            "proof": proofs.get(index),
+        }
+        for index, item in enumerate(contract.items)
+    ]
 
 
 def review(check: Check, feature: Feature, elements: Mapping[str, Locator], spec_lines: str) -> Iterator[Remark]:
@@ -93,6 +100,13 @@ def _state(check: Check, feature: Feature) -> str:
     by = "; its contract is a person's" if check.contract.by == "person" else ""
     why = f"; {feature.reason}" if feature.reason and not feature.passes else ""
     return f"It {state}{by}{why}." if feature.passes else f"It is {state}{by}{why}."
+
+
+def _others(check: Check) -> Iterator[str]:
+    """The features it changes, as a person is asked about them."""
+    for name, other in (check.amended or {}).items():
+        yield f"\nIt changes {name}, which would be verified so:"
+        yield words.show(other.contract, notes=_proofs(other))
 
 
 def _proofs(check: Check) -> dict[int, str]:

@@ -58,7 +58,7 @@ class Verdict(BaseModel):
     elements: dict[str, Element] = Field(default_factory=dict)
     """Names bound for the first time in the project."""
     amended: dict[str, Check] = Field(default_factory=dict)
-    """New checks of features that this one was declared to change."""
+    """New checks of features that this one was declared to change, also one that a person must decide on."""
     pictures: dict[str, str] = Field(default_factory=dict)
     """`<feature id>/<name>` -> PNG (base64) of pictures taken for the first time."""
     evidence: str = ""
@@ -305,7 +305,9 @@ async def _amended(case: Case, hall: Hall, site: Site, verdict: Verdict) -> Verd
         if found.check is None or not found.passed:
             said = f"The feature itself passes, but {name}, which it changes, does not as changed.\n{found.reason}"
             park = {"park_reason": found.park_reason, "park_now": found.park_now, "evidence": found.evidence}
-            return verdict.model_copy(update={"passed": False, "reason": said, **park})
+            asked = {name: found.check} if found.check and found.park_now else {}
+            no = {"passed": False, "reason": said, "amended": {**verdict.amended, **asked}}
+            return verdict.model_copy(update={**no, **park})
         more = {
             "elements": {**verdict.elements, **found.elements},
             "amended": {**verdict.amended, name: found.check},

@@ -1,0 +1,88 @@
+"""What a person decides about a check that waits for them, kept in git and taken up by the next build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from apps import proved, todo_app
+
+from harness import decisions
+from harness.desk import Desk
+from harness.errors import SetupError
+from harness.features import park
+from harness.ledger import Ledger
+from harness.verify.check import Check, ProofOfMeaning
+from harness.verify.verdict import Verdict
+
+pytestmark = pytest.mark.needs("git")
+
+CONTRACT = todo_app.contract("delete")
+OTHER = todo_app.contract("add").model_copy(update={"by": "author"})
+EXPECTED = [index for index, _ in OTHER.expectations()]
+
+
+def proofs(*items: int) -> tuple[ProofOfMeaning, ...]:
+    return tuple(ProofOfMeaning(item=index, kind="red") for index in items)
+
+
+async def waiting(tmp_path: Path, reason: str) -> Ledger:
+    """`delete` changes `add`; it was parked because nothing made the last expectation of `add` fail."""
+    ledger = Ledger(proved.parts_of(await proved.make(tmp_path / "project")))
+    features = await ledger.features()
+    delete = features.get("delete").model_copy(update={"changes": ("add",)})
+    features = features.model_copy(
+        update={"features": tuple(delete if f.id == "delete" else f for f in features.features)}
+    )
+    own = Check(contract=CONTRACT, proof=proofs(*(index for index, _ in CONTRACT.expectations())))
+    other = Check(contract=OTHER, proof=proofs(*EXPECTED[:-1]))
+    desk = Desk(ledger._parts, ledger, delete)
+    desk._contract.parent.mkdir(parents=True, exist_ok=True)
+    desk._contract.write_text(CONTRACT.model_dump_json(by_alias=True))
+    verdict = Verdict(feature_id="delete", passed=False, check=own, amended={"add": other}, park_now=True)
+    desk._verdict.write_text(verdict.model_dump_json(by_alias=True))
+    check = await desk.check()
+    parked = park(features, "delete", reason)
+    await ledger.commit_state("delete", "parked", reason, parked, (), check=check, occasion="asked")
+    return ledger
+
+
+@pytest.mark.parametrize(("reason", "on_word"), [("needs a person: nothing", EXPECTED[-1:]), ("disputed: step 1", [])])
+async def test_accepting_a_feature_accepts_what_it_changes(tmp_path, state_dir, reason: str, on_word: list[int]):
+    ledger = await waiting(tmp_path, reason)
+    digest = (await ledger.checks())["add"].digest()
+    said = await decisions.accept(ledger._parts, ledger, "delete")
+    assert "and add as it changes them" in said
+    assert ("1 expectation on your word" in said) is bool(on_word)
+    assert (await ledger.checks())["add"].digest() == digest, "until it is built, what passes stays as it is"
+
+    desk = Desk(ledger._parts, ledger, (await ledger.features()).get("delete"))
+    (amendment,) = await desk.amendments()  # there is no model that could be asked
+    assert (amendment.contract.by, list(amendment.contract.accepted)) == ("person", on_word)
+    assert amendment.contract.items == OTHER.items
+    assert (await desk.contract()).accepted == ()
+    with pytest.raises(AttributeError):  # the twin: with nothing decided the author is asked, and there is none
+        await Desk(ledger._parts, ledger, await _undecided(ledger)).amendments()
+
+
+async def _undecided(ledger: Ledger):
+    check = await ledger.check("delete")
+    assert check
+    features = await ledger.features()
+    check = check.model_copy(update={"amended": None})
+    await ledger.commit_state("delete", "amended", "none", features, (), check=check, occasion="twin")
+    return features.get("delete")
+
+
+async def test_what_is_changed_is_shown_with_its_proofs_and_is_no_part_of_what_is_sealed(tmp_path, state_dir):
+    from harness.verify.review import as_facts, in_words
+
+    ledger = await waiting(tmp_path, "needs a person: nothing")
+    feature, check = (await ledger.features()).get("delete"), await ledger.check("delete")
+    assert check
+    shown = in_words(check, feature, todo_app.ELEMENTS).partition("It changes add")
+    assert "failed before the feature was built" in shown[2]
+    assert as_facts(check, feature, todo_app.ELEMENTS)["changes"]
+    assert check.digest() == check.model_copy(update={"amended": None}).digest()
+    with pytest.raises(SetupError, match="passes"):
+        await decisions.accept(ledger._parts, ledger, "add")
