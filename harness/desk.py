@@ -142,15 +142,16 @@ class Desk:
 
     async def brief(self) -> str:
         """The first message of a fresh session."""
-        recalled = await self.parts.memory.recall(
-            f"{self.feature.description} {' '.join(self.feature.steps)}", kinds=LESSONS
-        )
+        entries = (await self.ledger.progress()).tail(3)
+        query = f"{self.feature.description} {' '.join(self.feature.steps)}"
+        told = {entry.session for entry in entries}
+        recalled = await self.parts.memory.recall(query, kinds=LESSONS, told=told)
         return render_brief(
             self.feature,
             await self.ledger.spec_lines(self.feature),
             await self._words(),
             (await self.ledger.features()).totals,
-            (await self.ledger.progress()).tail(3),
+            entries,
             await self.ledger.subjects(5),
             await self.ledger.files(),
             quote(recalled),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,6 +132,7 @@ class Memory:
         feature: str | None = None,
         files: Sequence[str] | None = None,
         changed_files: Changed | None = None,
+        told: Collection[str] = (),
         token_budget: int = 900,
     ) -> Recollection:
         """Find records by meaning, words and conditions.
@@ -145,6 +146,7 @@ class Memory:
             since: only records younger than this; None: any age.
             scope: `all` looks at every project of the user.
             changed_files: marks records stale; None: none is.
+            told: sessions whose progress is told anyway; what else they learned is found.
             token_budget: what the answer may take in a brief.
         """
         project = self._project if scope == "project" else ""
@@ -155,6 +157,7 @@ class Memory:
         rankings, source = await self._rankings(clean_text(query), conditions, stages)
         with stages("rank"):
             hits = await self._run(lambda: self._choose(rankings, conditions, changed_files, 3 * k + 6))
+            hits = [h for h in hits if h.record.kind != "progress" or h.record.session not in told]
         found = Recollection(query, within_budget(hits, k, token_budget), source, stages.seconds)
         self._emit(found)
         return found

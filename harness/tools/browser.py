@@ -29,9 +29,13 @@ if TYPE_CHECKING:
 
 PageFactory = Callable[[], Awaitable["Page"]]
 OPEN_BYTES = 8_000
+SNAPSHOT_BYTES = 20_000
+CHANGE_BYTES = 1_500
+"""Of what an act changed; more is told when it is asked for."""
 WAIT_SECONDS = 3.0
 START_SECONDS = 5.0
 CHANGED = "Changed since the last snapshot (+ new, - gone, the rest stands):"
+MUCH_CHANGED = "Much of the page changed; browser_snapshot shows it."
 POLL_SECONDS = 0.1
 
 _TARGETLESS = {"press", "type", "back", "forward", "reload", "answer_dialog", "viewport"}
@@ -57,6 +61,7 @@ class ActArguments(Arguments):
     name: str | None = Field(None, description="...and accessible name,")
     label: str | None = Field(None, description="or a form control by the text of its label,")
     text: str | None = Field(None, description="or by its whole visible text.")
+    within: str | None = Field(None, description="A text that stands with it, where there are many: the list item's.")
     value: str | None = Field(
         None,
         description="fill, type: text; press: key such as Enter or Control+K; select: option; upload: the file's "
@@ -71,6 +76,8 @@ class ActArguments(Arguments):
     def _is_whole(self) -> Self:
         if self.act not in _TARGETLESS and not (self.ref or self._has_locator()):
             raise ValueError(f"{self.act} needs a ref, or role and name, label or text")
+        if self.within and not self._has_locator():
+            raise ValueError("within goes with role and name, label or text; a ref needs none")
         if self.act in _NEED_VALUE and self.value is None:
             raise ValueError(f"{self.act} needs a value")
         if self.act == "drag" and not (self.to_role or self.to_name or self.to_text):
@@ -86,7 +93,11 @@ class ActArguments(Arguments):
 
         if self.ref or not self._has_locator():
             return self.ref
-        return Locator(role=self.role, name=self.name, label=self.label, text=self.text)
+        plain = Locator(role=self.role, name=self.name, label=self.label, text=self.text)
+        if not self.within:
+            return plain
+        together = Locator(around=(Locator(text=self.within, exact=False), plain))
+        return plain.model_copy(update={"inside": together})
 
     def drop(self) -> Locator | None:
         """Where drag ends."""
@@ -157,13 +168,13 @@ class Surfing:
                 file_name=arguments.file_name,
                 wait_seconds=WAIT_SECONDS,
             )
-            return await self._tell(f"Done: {arguments.act}. Now at")
+            return await self._tell_change(f"Done: {arguments.act}. Now at")
 
     async def snapshot(self, arguments: SnapshotArguments) -> str:
         """Tell what the page shows, or what changed in it since that was told last."""
         with self._faults():
             before = [] if arguments.whole else self._shown
-            told = await self._tell("At", with_snapshot=True, max_bytes=20_000)
+            told = await self._tell("At", with_snapshot=True, max_bytes=SNAPSHOT_BYTES)
             return _shorter(told, before, self._shown)
 
     async def screenshot(self, _: ScreenshotArguments) -> str:
@@ -192,6 +203,16 @@ class Surfing:
             self._page, self._reset_for = None, ""
             raise ToolRetry(f"{exc.what} Call browser_open for a new page.") from exc
 
+    async def _tell_change(self, said: str) -> str:
+        """What an act came to, with what changed on the page; a turn is dearer than a few lines."""
+        before = self._shown
+        told = await self._tell(said, with_snapshot=True, max_bytes=SNAPSHOT_BYTES)
+        shorter = _shorter(told, before, self._shown) if before else told
+        if len(shorter) <= CHANGE_BYTES:
+            return shorter
+        head, self._shown = told.splitlines()[: -len(self._shown) or None], before
+        return "\n".join([*head, MUCH_CHANGED])
+
     async def _tell(self, said: str, *, with_snapshot: bool = False, max_bytes: int = OPEN_BYTES) -> str:
         facts = await self._opened().facts()
         parts = urlsplit(facts.url)
@@ -207,11 +228,17 @@ class Surfing:
     def _news(self, facts: PageFacts) -> list[str]:
         console, dialogs, failed = self._told
         self._told = (len(facts.console), len(facts.dialogs), len(facts.failed_requests))
-        news = [f"console error: {line}" for line in facts.console[console:]]
+        failures = facts.failed_requests[failed:]
+        news = [f"console error: {line}" for line in facts.console[console:] if not (failures and _is_failure(line))]
         news += [f"dialog: {d.type} {d.message!r}, answered {d.answer!r}" for d in facts.dialogs[dialogs:]]
-        news += [f"failed request: {line}" for line in facts.failed_requests[failed:]]
+        news += [f"failed request: {line}" for line in failures]
         base = self._reset_for.rstrip("/")
         return [line.replace(base, "") if base else line for line in news]
+
+
+def _is_failure(line: str) -> bool:
+    """Whether the console tells of a failed request, which is told with its method and status anyway."""
+    return line.startswith("Failed to load resource")
 
 
 def _shorter(told: str, before: Sequence[str], now: Sequence[str]) -> str:
@@ -249,7 +276,7 @@ def browser_tools(
             "browser_act",
             "Do what a person does in the open page, with real mouse and keyboard events. The target must be one "
             "visible, enabled, uncovered element; otherwise the reason is returned. Native dialogs are accepted unless "
-            "answer_dialog came before.",
+            "answer_dialog came before. Returns what changed on the page.",
             ActArguments,
             surfing.act,
         ),

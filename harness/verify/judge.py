@@ -145,9 +145,9 @@ def compare(match: str, seen: str, expected: str) -> bool:
     return folded == wanted if match == "is" else wanted in folded
 
 
-def quote(text: str) -> str:
-    """A text in quotation marks, cut."""
-    shown = fold(text) or text  # nothing but blanks is shown as it is
+def quote(text: str, *, folded: bool = True) -> str:
+    """A text in quotation marks, cut; with its blanks folded, or as it stands, on one line."""
+    shown = (fold(text) if folded else text.replace("\n", "\\n")) or text  # nothing but blanks is shown as it is
     return f'"{shown[:TEXT_SHOWN]}…"' if len(shown) > TEXT_SHOWN else f'"{shown}"'
 
 

@@ -37,7 +37,7 @@ def show(contract: Contract, steps: Sequence[str] = (), notes: Mapping[int, str]
     step = 0
     for number, item in enumerate(contract.items, 1):
         if item.step != step and 0 < item.step <= len(steps):
-            lines.append(f"Step {item.step} {quote(steps[item.step - 1])}")
+            lines.append(f"Step {item.step} {quote(steps[item.step - 1], folded=False)}")
         step = item.step
         assumed = " (assumed)" if isinstance(item, Expectation) and item.source == "assumed" else ""
         note = (notes or {}).get(number - 1, "")
@@ -60,7 +60,7 @@ def phrase(item: Item, targets: Mapping[str, str]) -> str:
 def expected(item: Expectation, targets: Mapping[str, str]) -> str:
     """What an expectation expects: `the item "Buy milk" to be visible`."""
     what = _named(item.target, targets)
-    value = quote(item.value or "")
+    value = quote(item.value or "", folded=item.match != "exact")
     compared = f"{_MATCH[item.match]} {value}"
     kept = f"the {_KEPT[item.what]} of {what}"
     holding = f", its content {compared}" if item.value is not None else ""
@@ -128,7 +128,7 @@ def _but(item: Expectation, targets: Mapping[str, str]) -> str:
 
 def _act(item: Act, targets: Mapping[str, str]) -> str:
     what = _named(item.target, targets)
-    value = quote(item.value or "")
+    value = quote(item.value or "", folded=False)  # blanks may be what it is about
     there = f" in {what}" if item.target else ""
     phrases = {
         "navigate": f"open {value}",
@@ -208,7 +208,7 @@ def failure(
     """
     where = f"Step {item.step}"
     if 0 < item.step <= len(steps):
-        where += f" {quote(steps[item.step - 1])}"
+        where += f" {quote(steps[item.step - 1], folded=False)}"
     if isinstance(item, Act):
         head = f"{where}: could not {_act(item, targets)}: {seen}."
     else:

@@ -15,7 +15,7 @@ from harness.errors import ToolRetry
 from harness.sandbox.policy import Policy
 from harness.sandbox.processes import Room
 from harness.settings import SandboxSettings, VerifySettings
-from harness.tools.browser import browser_tools
+from harness.tools.browser import CHANGED, MUCH_CHANGED, browser_tools
 from harness.tools.tool import Tool
 from harness.verify.check import Locator
 
@@ -26,11 +26,13 @@ PAGE = """<!doctype html><title>Notes</title><h1>Notes</h1>
 <script>function add() { if (!i.value) console.error('empty note'); if (confirm('Add?'))
  document.querySelector('ul').insertAdjacentHTML('beforeend', `<li>${i.value}</li>`) }</script>"""
 
+ASKS = """<!doctype html><title>Asks</title><button onclick="fetch('/gone')">Ask</button>"""
+
 
 @pytest.fixture
 async def tools(tmp_path: Path) -> AsyncIterator[tuple[Callable[[], dict[str, Tool]], PlainRoom]]:
     site, room = Site(), PlainRoom()
-    site.pages = {"/": PAGE}
+    site.pages = {"/": PAGE, "/many": MANY, "/asks": ASKS}
     browser = await Browser.start(room, VerifySettings())
 
     def session() -> dict[str, Tool]:
@@ -50,10 +52,13 @@ async def test_the_coder_uses_its_application(tools, tmp_path: Path):
     opened = await use(by_name, "browser_open")
     assert opened.splitlines()[0] == "Opened / (title 'Notes')"
     ref = next(line for line in opened.splitlines() if "textbox" in line).rpartition("[")[2].strip("]")
-    await use(by_name, "browser_act", act="fill", ref=ref, value="milk")
+    filled = await use(by_name, "browser_act", act="fill", ref=ref, value="milk")
+    assert 'value="milk"' in filled
     said = await use(by_name, "browser_act", act="click", role="button", name="Add")
-    assert said == "Done: click. Now at / (title 'Notes')\ndialog: confirm 'Add?', answered 'accept'"
-    assert "listitem [" in await use(by_name, "browser_snapshot")
+    assert said.startswith("Done: click. Now at / (title 'Notes')\ndialog: confirm 'Add?', answered 'accept'\n")
+    assert "listitem [" in said
+    assert "Nothing changed" in await use(by_name, "browser_snapshot"), "it was told already"
+    assert "listitem [" in await use(by_name, "browser_snapshot", whole=True)
     shot = await use(by_name, "browser_screenshot")
     assert "/outputs/screenshot-1.png" in shot
     assert (tmp_path / "outputs" / "screenshot-1.png").read_bytes().startswith(b"\x89PNG")
@@ -69,10 +74,9 @@ async def test_a_later_snapshot_tells_what_changed_when_that_is_shorter(tools):
         await use(by_name, "browser_act", act="click", role="button", name="Add")
     await use(by_name, "browser_snapshot", whole=True)
     await use(by_name, "browser_act", act="fill", ref=ref, value="rice")
-    await use(by_name, "browser_act", act="click", role="button", name="Add")
-    changed = await use(by_name, "browser_snapshot")
+    changed = await use(by_name, "browser_act", act="click", role="button", name="Add")
     whole = await use(by_name, "browser_snapshot", whole=True)
-    assert "Changed since" in changed
+    assert CHANGED in changed
     assert "rice" in changed
     assert "milk" not in changed
     assert "milk" in whole
@@ -156,3 +160,38 @@ async def test_a_server_that_never_comes_is_told_in_time(tmp_path: Path):
     with pytest.raises(ToolRetry, match="ERR_CONNECTION_REFUSED"):
         await asyncio.wait_for(use(tools, "browser_open"), 30)
     await browser.close()
+
+
+MANY = """<!doctype html><title>Books</title><ul></ul><script>
+const draw = (items) => document.querySelector('ul').replaceChildren(...items.map((title) => {
+  const li = document.createElement('li'), button = document.createElement('button');
+  li.append(title + ' '); button.textContent = 'Vote'; li.append(button);
+  const many = Array.from({length: 80}, (_, i) => 'more ' + i);
+  button.onclick = () => { li.append(' voted'); if (title == 'all') draw(many) };
+  return li;
+}));
+draw(['Emma', 'Dune', 'all']);</script>"""
+
+
+async def test_one_of_many_is_named_by_what_stands_with_it_and_a_page_drawn_anew_is_told_in_a_line(tools):
+    by_name = tools[0]()
+    await use(by_name, "browser_open", path="/many")
+    with pytest.raises(ToolRetry, match="3 elements match"):
+        await use(by_name, "browser_act", act="click", role="button", name="Vote")
+    said = await use(by_name, "browser_act", act="click", role="button", name="Vote", within="Dune")
+    assert said.splitlines()[1] == CHANGED
+    told = [line.strip("+- ") for line in said.splitlines()]
+    assert told.index('text "Dune"') < told.index('text "voted"')
+    assert '"all"' not in said
+    said = await use(by_name, "browser_act", act="click", role="button", name="Vote", within="all")
+    assert said.splitlines()[1:] == [MUCH_CHANGED]
+    assert "more 79" in await use(by_name, "browser_snapshot"), "it was not told yet"
+    with pytest.raises(ValueError, match="within goes with"):
+        await use(by_name, "browser_act", act="click", ref="e1", within="Dune")
+
+
+async def test_a_failed_request_is_told_once(tools):
+    by_name = tools[0]()
+    await use(by_name, "browser_open", path="/asks")
+    said = await use(by_name, "browser_act", act="click", role="button", name="Ask")
+    assert said.count("404") == 1, said

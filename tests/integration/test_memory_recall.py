@@ -122,6 +122,15 @@ async def test_before_the_model_is_loaded_words_answer_and_say_so(tmp_path: Path
         assert (await memory.stats()).pending == -1
 
 
+async def test_what_a_brief_tells_anyway_is_not_recalled_again(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (memory, _):
+        said = [("progress", "s1"), ("failure", "s1"), ("progress", "s2")]
+        await memory.remember([make_record("p", kind, f"{kind} of the theme in {s}", session=s) for kind, s in said])
+        found = await memory.recall("theme", told={"s1"})
+        assert {(hit.record.kind, hit.record.session) for hit in found.hits} == {*said[1:]}
+        assert len((await memory.recall("theme")).hits) == len(said)
+
+
 async def test_what_was_remembered_a_moment_ago_is_found_by_meaning(tmp_path: Path) -> None:
     async with opened(tmp_path) as (memory, seen):
         memory.start()

@@ -87,6 +87,14 @@ def test_the_user_of_an_item_is_named() -> None:
     assert phrase(item, {}) == "alice: reload the page"
 
 
+def test_blanks_that_are_entered_are_shown_and_those_that_do_not_count_are_folded() -> None:
+    act = Act.model_validate({"step": 1, "act": "fill", "target": "it", "value": "  EMMA \n"})
+    assert phrase(act, {"it": "the box"}) == 'Fill the box with "  EMMA \\n"'
+    seen = {"step": 1, "expect": "value", "target": "it", "value": " EMMA "}
+    assert '"EMMA"' in phrase(Expectation.model_validate(seen), {})
+    assert '" EMMA "' in phrase(Expectation.model_validate({**seen, "match": "exact"}), {})
+
+
 def test_a_locator_reads_on_one_line() -> None:
     locator = Locator(role="button", name="Delete", inside=Locator(role="listitem", has=Locator(text="Buy milk")))
     assert locator_words(locator) == snapshot('role=button name="Delete" inside(role=listitem has(text="Buy milk"))')
