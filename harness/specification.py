@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 _RANGE = re.compile(r"\s*L?(\d+)(?:\s*-\s*L?(\d+))?\s*", re.IGNORECASE)
 _NO_DEMAND = re.compile(r"^\s*(#{1,6}\s.*|[-=*_`~\s|:]*)$")
 """Headings, rules, fences and blank lines ask for nothing by themselves."""
-_ENDS = re.compile(r"[.!?:;|][\"'”’)\]*_`]*\s*$")
+_ENDS = re.compile(r"[.!?:;|][\"'\u201d\u2019)\]*_`]*\s*$")
 """The last line of a sentence, or a row of a table."""
 _BEGINS = re.compile(r"^\s*([-*+•|>]|\d+[.)])\s")
 """An item of a list."""
