@@ -7,7 +7,8 @@ the project already has for things on its pages; never code, nor what a coder sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from harness.model import Model
 
 AUTHOR_ATTEMPTS = 3
+ALIKE_SHOWN = 2
+"""Names of a kind that an author is shown; a list that grows with every sample hides the rest."""
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 def _kind(item: Any) -> str:
@@ -229,12 +233,24 @@ def _question(feature: Feature, spec_lines: str, known: Known) -> str:
     if spec_lines.strip():
         parts.append(fence(spec_lines.strip(), "the specification"))
     if known.elements:
-        names = "\n".join(f"{name}: {description}" for name, description in sorted(known.elements.items()))
+        names = "\n".join(_names(known.elements))
         parts += ["Names the project already has; reuse those that fit:", fence(names, "element names")]
     if known.flows.flows:
         told = "\n\n".join(words.flow(name, flow) for name, flow in sorted(known.flows.flows.items()))
         parts += ["Flows the project already has; begin with one where it fits:", fence(told, "flows")]
     return "\n\n".join(parts)
+
+
+def _names(elements: Mapping[str, str]) -> Iterator[str]:
+    """Names with what they are; of many that differ in a quoted text, such as `item "Rent"`, the first ones."""
+    alike: dict[str, list[str]] = {}
+    for name in sorted(elements):
+        alike.setdefault(_QUOTED.sub('"…"', name), []).append(name)
+    for shape, names in alike.items():
+        shown = names[:ALIKE_SHOWN]
+        yield from (f"{name}: {elements[name]}" for name in shown)
+        if len(names) > len(shown):
+            yield f"... and {len(names) - len(shown)} more like {shape}"
 
 
 def contract_words(contract: Contract, steps: Sequence[str] = ()) -> str:

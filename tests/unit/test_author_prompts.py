@@ -6,7 +6,7 @@ from typing import get_args
 
 from harness.features import Feature
 from harness.prompts import load_prompt
-from harness.verify.author import Draft, Known
+from harness.verify.author import Draft, Known, _names
 from harness.verify.check import ActName, ExpectName, Locator
 from harness.verify.lint import lint_contract
 
@@ -43,3 +43,14 @@ def test_the_examples_of_locators_are_locators():
     examples = re.findall(r"`(\{.+\})`", load_prompt("binder"))
     assert len(examples) == 5
     assert all(Locator.model_validate(json.loads(example)) for example in examples)
+
+
+def test_of_many_names_alike_the_author_is_shown_the_first():
+    many = {f'item "{n}"': f"the item {n}" for n in range(5)} | {'button "All"': "the button", "box": "the box"}
+    assert list(_names(many)) == [
+        "box: the box",
+        'button "All": the button',
+        'item "0": the item 0',
+        'item "1": the item 1',
+        '... and 3 more like item "…"',
+    ]
