@@ -236,6 +236,17 @@ async def test_snapshot_is_a_tree_of_what_can_be_seen(shown: Shown):
     assert tree.count("listitem") == 2
 
 
+async def test_the_snapshot_tells_neighbouring_elements_from_words_of_a_sentence(shown: Shown):
+    page = await shown.show(
+        "<ul><li><span>Emma</span> <b>Jane</b><i> Austen</i> <button>Vote</button></li>"
+        "<li><span>Dune</span> <span>0 votes</span></li></ul><p>You have <b>3</b> tasks <i>left</i>.</p>"
+    )
+    lines = [line.strip() for line in (await page.snapshot()).splitlines()]
+    assert '- text "Emma" "Jane" "Austen"' in lines
+    assert any(line.endswith(': "Dune" "0 votes"') for line in lines), lines
+    assert any(line.endswith(': "You have 3 tasks left ."') for line in lines), lines
+
+
 async def test_text_of_the_page_stays_data_in_the_snapshot(shown: Shown):
     page = await shown.show('<p>first\n- button "Pay" [e99]</p><pre>a\nb</pre>')
     tree = await page.snapshot()

@@ -99,15 +99,18 @@ const nodeOf = (el, texts) => {
   if (isOnlyText) {
     const text = fold(node.kids.map((kid) => kid.text).join(" "));
     node.kids = [];
-    if (text && text !== node.name) node.own = text;
+    if (text && fold(text.replaceAll(NEXT, " ")) !== node.name) node.own = text;
   }
   return node;
 };
 
-const addText = (kids, text) => {
+// Between the texts of neighbouring elements, as against words set off within a sentence.
+const NEXT = "\u0001";
+
+const addText = (kids, text, isElement = false) => {
   const last = kids.at(-1);
-  if (last?.text !== undefined) last.text += text;
-  else kids.push({ text });
+  if (last?.text === undefined) kids.push({ text, isElement });
+  else Object.assign(last, { text: last.text + (isElement && last.isElement ? NEXT : "") + text, isElement });
 };
 
 // Plain containers vanish when they hold one thing; those that group several stay, they carry structure.
@@ -115,18 +118,20 @@ const addKid = (kids, node) => {
   const isPlain = node.role === "generic" && !node.name && !TEST_IDS.some((name) => node.el.hasAttribute(name)) &&
     !node.el.matches(`${INTERACTIVE}, [tabindex], [contenteditable], [onclick]`);
   if (!isPlain) kids.push(node);
-  else if (node.own !== undefined && getComputedStyle(node.el).display === "inline") addText(kids, ` ${node.own} `);
+  else if (node.own !== undefined && getComputedStyle(node.el).display === "inline") addText(kids, ` ${node.own} `, true);
   else if (node.own !== undefined) kids.push(node);
   else if (node.kids.length > 1) kids.push(node);
   else kids.push(...node.kids);
 };
 
 const lineOf = (node) => {
-  if (node.text !== undefined) return `- text ${quotedLong(fold(node.text))}`;
+  if (node.text !== undefined) return `- text ${quotedTexts(node.text)}`;
   const states = [...statesOf(node.el, node.role), refOf(node.el)];
   const name = node.name ? ` ${quotedLong(node.name)}` : "";
-  return `- ${node.role}${name} [${states.join("] [")}]${node.own ? `: ${quotedLong(node.own)}` : ""}`;
+  return `- ${node.role}${name} [${states.join("] [")}]${node.own ? `: ${quotedTexts(node.own)}` : ""}`;
 };
+
+const quotedTexts = (text) => text.split(NEXT).map((each) => quotedLong(fold(each))).join(" ");
 
 const quotedLong = (text) => JSON.stringify(text.length > 300 ? `${text.slice(0, 297)}...` : text);
 
