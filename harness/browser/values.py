@@ -147,6 +147,10 @@ class PageFacts(_Value):
     unnamed_controls: tuple[str, ...] | None = None
     """Asked: outer tags of visible controls without an accessible name."""
     overflow_x: bool = False
+    too_wide: tuple[str, ...] = ()
+    """Outer tags of what makes it scroll sideways; three at most."""
+    look: str = ""
+    """The colours of the body's text and of what is behind it."""
     requests: tuple[Request, ...] = ()
     """Documents, and what scripts asked for."""
     downloads: tuple[Download, ...] = ()

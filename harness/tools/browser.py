@@ -129,6 +129,7 @@ class Surfing:
         self._page: Page | None = None
         self._reset_for = ""
         self._told = (0, 0, 0)
+        self._look = ""
         self._shown: list[str] = []
         self._shots = 0
 
@@ -232,6 +233,11 @@ class Surfing:
         news = [f"console error: {line}" for line in facts.console[console:] if not (failures and _is_failure(line))]
         news += [f"dialog: {d.type} {d.message!r}, answered {d.answer!r}" for d in facts.dialogs[dialogs:]]
         news += [f"failed request: {line}" for line in failures]
+        if facts.overflow_x:
+            news.append(f"The page is wider than its window and scrolls sideways: {' | '.join(facts.too_wide)}")
+        if facts.look != self._look:
+            news.append(f"look: {facts.look}")
+            self._look = facts.look
         base = self._reset_for.rstrip("/")
         return [line.replace(base, "") if base else line for line in news]
 

@@ -23,7 +23,8 @@ GROWN = 4
 
 _BETWEEN = r"(?:\s|[-_+.]|%20|\\s[+*]?)+"
 """What may stand between the words of a text where it is shown: in an address, in a pattern."""
-_START, _END = r"(?:(?<![^\W_])|(?<=\\[bBsSwWdD]))", r"(?![^\W_])"
+_START, _END = r"(?:(?<![^\W_])|(?<=\\[bBsSwWdDnrtfv]))", r"(?![^\W_])"
+"""A letter may stand before a word when it belongs to an escape of a pattern: `\\nRent`."""
 _CUT = re.compile(r"(.*?)\s*(?:…|\.{3})")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -32,6 +33,8 @@ class Strike:
     when: Callable[[Event], bool] | None = None
     """Told each new line of the trajectories; None: a commit is under way."""
     number: int = signal.SIGKILL
+    by_meaning: bool = False
+    """Whether memory is whole in the run that is struck; in the others it goes by words, which starts sooner."""
 
 
 def stage(name: str) -> Callable[[Event], bool]:
@@ -60,7 +63,7 @@ STRIKES = [
     Strike("plan", stage("plan")),
     Strike("after a model call, before its tools", turn("s000-init", 0)),
     Strike("prove", stage("prove")),
-    Strike("baseline", stage("baseline")),
+    Strike("baseline", stage("baseline"), by_meaning=True),
     Strike("contract", stage("contract")),
     Strike("between two tool calls of a turn", tool("write_file")),
     Strike("a browser tool", tool("browser_act")),
@@ -69,7 +72,7 @@ STRIKES = [
     Strike("replay", replay("prove")),
     Strike("red", replay("red")),
     Strike("the middle of a commit", None),
-    Strike("after the commit, before its record", committed("F002")),
+    Strike("after the commit, before its record", committed("F002"), by_meaning=True),
     Strike("a verdict that says no", lambda e: e["kind"] == "verdict" and not e["passed"]),
     Strike("regress", replay("regress")),
 ]
@@ -86,9 +89,10 @@ class Killer:
         words = ["demo", str(self.directory)]
         before = self._sizes()
         output = (self.directory.parent / "output.txt").open("a")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "harness", *words], stdout=output, stderr=output, start_new_session=True
-        )
+        whole = strike is None or strike.by_meaning
+        env = {**os.environ, **({} if whole else {"EMBEDDING_MODEL": "/nonexistent"})}
+        argv = [sys.executable, "-m", "harness", *words]
+        process = subprocess.Popen(argv, env=env, stdout=output, stderr=output, start_new_session=True)
         try:
             while process.poll() is None:
                 if strike and self._is_time(strike, before):

@@ -32,7 +32,7 @@ ASKS = """<!doctype html><title>Asks</title><button onclick="fetch('/gone')">Ask
 @pytest.fixture
 async def tools(tmp_path: Path) -> AsyncIterator[tuple[Callable[[], dict[str, Tool]], PlainRoom]]:
     site, room = Site(), PlainRoom()
-    site.pages = {"/": PAGE, "/many": MANY, "/asks": ASKS}
+    site.pages = {"/": PAGE, "/many": MANY, "/asks": ASKS, "/looks": LOOKS}
     browser = await Browser.start(room, VerifySettings())
 
     def session() -> dict[str, Tool]:
@@ -195,3 +195,22 @@ async def test_a_failed_request_is_told_once(tools):
     await use(by_name, "browser_open", path="/asks")
     said = await use(by_name, "browser_act", act="click", role="button", name="Ask")
     assert said.count("404") == 1, said
+
+
+LOOKS = """<!doctype html><title>Looks</title><button onclick="document.body.className = 'dark'">Dark</button>
+<style>.dark { background: #101010; color: #eee }</style>
+<div><section><p style="white-space: nowrap" class=long>""" + "wide " * 25 + "</p></section></div>"
+
+
+async def test_what_is_too_wide_and_a_change_of_colours_are_told(tools):
+    by_name = tools[0]()
+    opened = await use(by_name, "browser_open", path="/looks")
+    assert "look: text rgb(0, 0, 0) on rgb(255, 255, 255)" in opened
+    assert "scrolls sideways" not in opened
+    narrow = await use(by_name, "browser_act", act="viewport", value="360x640")
+    (told,) = [line for line in narrow.splitlines() if "scrolls sideways" in line]
+    assert told.count("<p") == 1
+    assert "<div" not in told
+    dark = await use(by_name, "browser_act", act="click", role="button", name="Dark")
+    assert "look: text rgb(238, 238, 238) on rgb(16, 16, 16)" in dark
+    assert "look:" not in await use(by_name, "browser_snapshot"), "it was told"

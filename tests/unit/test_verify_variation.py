@@ -79,6 +79,7 @@ def test_forms_of_a_text_are_found() -> None:
         "BUY MILK": f"{buy.upper()} {milk.upper()}",
         "/notes/buy-milk?q=Buy%20milk": f"/notes/{buy.lower()}-{milk}?q={buy}%20{milk}",
         r"^\bBuy\s+milk\b$": rf"^\b{buy}\s+{milk}\b$",
+        r"^title\r?\nBuy milk,0(\r?\n)?$": rf"^title\r?\n{buy} {milk},0(\r?\n)?$",
         "milk": milk,
         "Buymilk and milky": "Buymilk and milky",
     }
