@@ -63,6 +63,7 @@ Record = Annotated[
 ]
 FeatureArgument = Annotated[str, typer.Argument(metavar="ID", help="A feature; `harness status` lists them.")]
 DirOption = Annotated[Path, typer.Option("--dir", help="The project's directory.")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept and told.")]
 HERE = Path()
 
 
@@ -347,9 +348,9 @@ def check_accept(feature: FeatureArgument, directory: DirOption = HERE) -> None:
 
     Example: harness check accept F003
     """
-    from harness import cli_check
+    from harness import cli_decide
 
-    typer.echo(_wait(cli_check.decide(directory, feature, None)))
+    typer.echo(_wait(cli_decide.accept(directory, feature)))
 
 
 @check_app.command("amend")
@@ -365,9 +366,35 @@ def check_amend(
 
     Example: harness check amend F003 --file contract.json
     """
-    from harness import cli_check
+    from harness import cli_decide
 
-    typer.echo(_wait(cli_check.decide(directory, feature, cli_check.read_given(file))))
+    typer.echo(_wait(cli_decide.amend(directory, feature, *cli_decide.read_given(file))))
+
+
+@app.command()
+def skip(feature: FeatureArgument, directory: DirOption = HERE, why: Why = "") -> None:
+    """Set a feature aside until you reopen it.
+
+    What depends on it waits too.
+
+    Example: harness skip F007 --why "the export is not wanted any more"
+    """
+    from harness import cli_decide
+
+    typer.echo(_wait(cli_decide.skip(directory, feature, why)))
+
+
+@app.command()
+def reopen(feature: FeatureArgument, directory: DirOption = HERE, why: Why = "") -> None:
+    """Have a feature done again, before others.
+
+    One that passed, was parked or skipped. Its contract is written anew, and the coder is told why.
+
+    Example: harness reopen F003 --why "the total is wrong when a price has cents"
+    """
+    from harness import cli_decide
+
+    typer.echo(_wait(cli_decide.reopen(directory, feature, why)))
 
 
 @app.command()

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from harness.console import watch
 from harness.console_text import gist, one_line, plain
 from harness.errors import FeatureFileError
@@ -77,30 +75,6 @@ async def author(
     said = done if is_kept else f"It is not kept. {plain(gist(drafted.reason))}"
     used = f"Model calls: {facts['author_calls']} of the author, {bound} of the binder."
     return "\n".join([plain(contract_words(drafted.agreed.contract)), "", said, used]), is_kept
-
-
-async def decide(directory: Path, feature_id: str, given: tuple[str, str] | None) -> str:
-    """Accept a contract, or give another; what was decided."""
-    from harness.runtime import decide_check
-
-    events = Events()
-    with watch(events, sys.stderr):
-        return await decide_check(directory, feature_id, given, flags={}, events=events)
-
-
-def read_given(file: str) -> tuple[str, str]:
-    """A contract or words from a file or standard input, and what to call it.
-
-    Raises: typer.BadParameter: it is empty or cannot be read.
-    """
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise typer.BadParameter(f"{file} cannot be read: {exc}.", param_hint="--file") from exc
-    name = "standard input" if file == "-" else file
-    if not text.strip():
-        raise typer.BadParameter(f"{name} is empty; give a contract or words.", param_hint="--file")
-    return text, name
 
 
 def _remarks(project: Project, features: list[Feature]) -> Iterator[Remark]:

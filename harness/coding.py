@@ -26,6 +26,7 @@ from harness.errors import FeaturesOpen, Finished, RepoError
 from harness.events import Committed, ContractWritten, Noticed, SessionStarted, StageStarted, StateChanged
 from harness.features import (
     NEEDS_DECISION,
+    SKIPPED,
     Feature,
     FeatureList,
     PassedAt,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
 Node = Literal["orient", "regress", "select", "contract", "session", "verify", "commit", "park", "record"]
 
-FOR_A_PERSON = ("disputed:", "needs ")
+FOR_A_PERSON = ("disputed:", "needs ", SKIPPED)
 """How the reasons begin for which another try is no help."""
 FOR_ACCEPTANCE = ("disputed:", "needs a person:")
 """Those for which the contract as it stands is kept, so that a person can accept it."""

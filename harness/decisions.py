@@ -1,27 +1,28 @@
-"""What a person decides about a check: it is right as it stands, or this is what it should say.
+"""What a person decides: a check is right as it stands, or should say this; a feature is skipped, or done again.
 
-A decision is a state commit on the thread's branch. From then on the contract is the person's: no author writes it
-again and no coder can dispute it, but what it expects must still be seen in the browser.
+A decision is a state commit on the thread's branch. A contract that a person decided about is theirs: no author writes
+it again and no coder can dispute it, but what it expects must still be seen in the browser.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.desk import Desk
 from harness.errors import FeatureFileError, SetupError
 from harness.events import StateChanged
-from harness.features import reopen
+from harness.features import SKIPPED, park, reopen
 from harness.state_file import file_errors, parse_json
 from harness.verify.author import Agreed, Draft, Known, agree, draft_problems, write_contract
 from harness.verify.check import Check
 
 if TYPE_CHECKING:
-    from harness.features import Feature
+    from harness.features import Feature, FeatureList
     from harness.ledger import Ledger
     from harness.parts import Parts
 
+Change = Literal["amended", "parked", "reopened"]
 _NOT_THE_AUTHORS = {"version", "feature_id", "by", "accepted"}
 
 
@@ -75,6 +76,38 @@ async def amend(parts: Parts, ledger: Ledger, feature_id: str, text: str, name: 
     return f"{feature_id} is open with the contract you gave; `harness run --feature {feature_id}` builds it."
 
 
+async def skip(parts: Parts, ledger: Ledger, feature_id: str, why: str) -> str:
+    """Set a feature aside until somebody reopens it.
+
+    Returns: what was decided, and which features wait for it too.
+    Raises: UnknownFeature: there is no such feature. SetupError: it passes, or was skipped before.
+    """
+    features = await ledger.features()
+    feature = features.get(feature_id)
+    if feature.passes or feature.reason.startswith(SKIPPED):
+        state = "passes" if feature.passes else "is skipped already"
+        raise SetupError(f"{feature_id} {state}.", f"`harness reopen {feature_id}` has it built anew.")
+    reason = f"{SKIPPED}{_because(why)}"
+    await _commit(parts, ledger, park(features, feature_id, reason), feature_id, "parked", reason)
+    waiting = [f.id for f in features.features if feature_id in f.depends_on and not f.passes]
+    also = f" What depends on it waits too: {', '.join(waiting)}." if waiting else ""
+    return f"{feature_id} is skipped until `harness reopen {feature_id}`.{also}"
+
+
+async def redo(parts: Parts, ledger: Ledger, feature_id: str, why: str) -> str:
+    """Have a feature done again, before the others, by a contract that is written anew.
+
+    Raises: UnknownFeature: there is no such feature. SetupError: it is open.
+    """
+    features = await ledger.features()
+    feature = features.get(feature_id)
+    if not feature.passes and feature.status == "open":
+        raise SetupError(f"{feature_id} is open.", f"`harness run --feature {feature_id}` builds it.")
+    reason = f"reopened by a person{_because(why)}"
+    await _commit(parts, ledger, reopen(features, feature_id, reason), feature_id, "reopened", reason)
+    return f"{feature_id} is open and comes next; `harness run` builds it."
+
+
 async def keep_draft(ledger: Ledger, feature: Feature, check: Check) -> None:
     """Keep a check that a person asked for and has not accepted; a build takes no notice of it until they do."""
     features, occasion = await ledger.features(), f"amended-{(await ledger.head())[:12]}"
@@ -105,10 +138,27 @@ def read_contract(text: str, name: str, feature: Feature, spec_lines: str, known
 async def _decide(parts: Parts, ledger: Ledger, feature: Feature, check: Check, reason: str) -> None:
     """Commit a person's check and open its feature."""
     features = reopen(await ledger.features(), feature.id, reason)
-    occasion = f"amended-{(await ledger.head())[:12]}"
-    await ledger.commit_state(feature.id, "amended", reason, features, (), check=check, occasion=occasion)
-    Desk(parts, ledger, feature).drop_contract()
-    parts.events.emit(StateChanged(feature_id=feature.id, change="amended", reason=reason))
+    await _commit(parts, ledger, features, feature.id, "amended", reason, check)
+
+
+async def _commit(
+    parts: Parts,
+    ledger: Ledger,
+    features: FeatureList,
+    feature_id: str,
+    change: Change,
+    reason: str,
+    check: Check | None = None,
+) -> None:
+    """One decision; what was agreed about the feature until now is forgotten."""
+    occasion = f"{change}-{(await ledger.head())[:12]}"
+    await ledger.commit_state(feature_id, change, reason, features, (), check=check, occasion=occasion)
+    Desk(parts, ledger, features.get(feature_id)).drop_contract()
+    parts.events.emit(StateChanged(feature_id=feature_id, change=change, reason=reason))
+
+
+def _because(why: str) -> str:
+    return f": {' '.join(why.split())}" if why.strip() else ""
 
 
 def _accepted(check: Check, *, on_word: bool) -> Check:

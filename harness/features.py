@@ -252,6 +252,8 @@ def reopen(features: FeatureList, feature_id: str, reason: str) -> FeatureList:
     return features.replace(feature_id, passes=False, status="open", reason=reason, proof=None, passed_at=None)
 
 
+SKIPPED = "skipped by a person"
+"""How the reason begins when nobody but a person may take it up again."""
 NEEDS_DECISION = "needs decision:"
 """How the reason begins when only a person can say whether an earlier feature may change."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
     from harness.budget import Spent
     from harness.features import FeatureList
+    from harness.ledger import Ledger
     from harness.memory.recall import Memory
     from harness.parts import Parts
     from harness.verify.drafting import Drafted
     from harness.verify.standalone import Replays
+
+    Decision = Callable[[Parts, Ledger, str], Awaitable[str]]
+    """What a person decides about a feature, by its id; returns what was decided."""
 
 Stage = Literal["init", "build"]
 _RECURSION = 1_000_000
@@ -181,24 +185,18 @@ async def replay_checks(
     return await replay_project(project, settings, feature_ids, url, events, headed=headed)
 
 
-async def decide_check(
-    directory: Path, feature_id: str, given: tuple[str, str] | None, *, flags: dict[str, Any], events: Events
-) -> str:
-    """Let a person accept a feature's contract, or give another; returns what was decided.
+async def decide(directory: Path, feature_id: str, decision: Decision, *, events: Events) -> str:
+    """Let a person decide about a feature; returns what was decided.
 
     Args:
-        given: a contract or words, and where they come from; None: the contract as it stands is accepted.
+        decision: one of `harness.decisions`, with what the person gave.
 
     Raises: SetupError, FeatureFileError: it cannot be decided so, and why; nothing was changed.
     """
-    from harness import decisions
     from harness.ledger import Ledger
 
-    async with _open_for_person(directory, feature_id, flags, events) as parts:
-        ledger = Ledger(parts)
-        if given is None:
-            return await decisions.accept(parts, ledger, feature_id)
-        return await decisions.amend(parts, ledger, feature_id, *given)
+    async with _open_for_person(directory, feature_id, {}, events) as parts:
+        return await decision(parts, Ledger(parts), feature_id)
 
 
 async def author_check(
@@ -237,9 +235,9 @@ async def _open_for_person(
     project = Project.find(directory)
     thread = _thread_to_build(project, None, False)
     _require_files(project, feature_id)
-    async with open_parts(directory, thread.thread_id, RunOptions(), flags, events, Stop()) as parts:
+    async with open_parts(directory, thread.thread_id, RunOptions(), flags, events, Stop(), needs_model=False) as parts:
         if not any(known.thread_id == thread.thread_id for known in load_threads(project)):
-            _record(parts, "build", "Decided", f"A person looked at the check of {feature_id}.")
+            _record(parts, "build", "Decided", f"A person decided about {feature_id}.")
         yield parts
 
 
@@ -269,17 +267,19 @@ async def open_parts(
     stop: Stop,
     *,
     create: bool = False,
+    needs_model: bool = True,
 ) -> AsyncIterator[Parts]:
     """Open everything a run needs, the project's lock first.
 
     Args:
         create: make a repository where there is none.
+        needs_model: whether a model must be named now, and not only when it is asked.
 
     Raises: SetupError: what is missing, and the command that mends it.
     """
     from harness.budget import Budget, Meter, Spent
     from harness.memory.recall import Memory
-    from harness.model import Model
+    from harness.model import MissingModel, Model
     from harness.parts import Parts
     from harness.recording import Recorder
     from harness.repo import Repo
@@ -308,7 +308,12 @@ async def open_parts(
         stack.push_async_callback(memory.close)
         recorder = Recorder(options.record) if options.record else None
         # Its libraries take seconds of the one interpreter there is: they load while the endpoint works.
-        model = Model(settings.model, events, transport=recorder, on_waiting=memory.start)
+        try:
+            model = Model(settings.model, events, transport=recorder, on_waiting=memory.start)
+        except SetupError as exc:
+            if needs_model:
+                raise
+            model = MissingModel(exc)
         stack.push_async_callback(model.aclose)
         checkpointer = await stack.enter_async_context(open_checkpoints(project.checkpoints_file))
         budget = Budget(settings.limits, meter, options.max_turns, options.max_sessions, lambda: stop.requested)

@@ -7,6 +7,7 @@
     http      the HTTP client: proxies, bounded answers
     retry     trying again after faults that may pass
     ask       asking until an answer is accepted
+    missing   what stands in its place where it may not be needed
 
 Callers keep their messages and only ever append to them, so that endpoints can cache the prompt's prefix.
 """
@@ -14,11 +15,13 @@ Callers keep their messages and only ever append to them, so that endpoints can 
 from harness.model.client import Model
 from harness.model.faults import ContextOverflow, ModelPaused, ToolChoiceRefused, ToolsRefused
 from harness.model.http import Transport, is_loopback
+from harness.model.missing import MissingModel
 from harness.model.reply import InvalidCall, Reply, Totals, Usage, estimate_tokens
 
 __all__ = [
     "ContextOverflow",
     "InvalidCall",
+    "MissingModel",
     "Model",
     "ModelPaused",
     "Reply",

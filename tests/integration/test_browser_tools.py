@@ -197,9 +197,13 @@ async def test_a_failed_request_is_told_once(tools):
     assert said.count("404") == 1, said
 
 
-LOOKS = """<!doctype html><title>Looks</title><button onclick="document.body.className = 'dark'">Dark</button>
+LOOKS = (
+    """<!doctype html><title>Looks</title><button onclick="document.body.className = 'dark'">Dark</button>
 <style>.dark { background: #101010; color: #eee }</style>
-<div><section><p style="white-space: nowrap" class=long>""" + "wide " * 25 + "</p></section></div>"
+<div><section><p style="white-space: nowrap" class=long>"""
+    + "wide " * 25
+    + "</p></section></div>"
+)
 
 
 async def test_what_is_too_wide_and_a_change_of_colours_are_told(tools):

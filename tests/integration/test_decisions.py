@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +89,49 @@ async def test_what_is_changed_is_shown_with_its_proofs_and_is_no_part_of_what_i
     assert check.digest() == check.model_copy(update={"amended": None}).digest()
     with pytest.raises(SetupError, match="passes"):
         await decisions.accept(ledger._parts, ledger, "add")
+
+
+async def test_a_feature_that_is_skipped_waits_for_its_person_and_one_that_passes_can_be_done_again(
+    tmp_path, state_dir
+):
+    from harness.coding import FOR_A_PERSON
+    from harness.features import next_feature
+
+    ledger = Ledger(proved.parts_of(await proved.make(tmp_path / "project")))
+    said = await decisions.skip(ledger._parts, ledger, "delete", "nobody\nwants it")
+    assert "harness reopen delete" in said
+    features = await ledger.features()
+    assert features.get("delete").status == "parked"
+    assert features.get("delete").reason == "skipped by a person: nobody wants it"
+    assert features.get("delete").reason.startswith(FOR_A_PERSON), "no second chance without the person"
+    assert next_feature(features) is None
+    for name, why in (("delete", "skipped already"), ("add", "add passes")):
+        with pytest.raises(SetupError, match=why):
+            await decisions.skip(ledger._parts, ledger, name, "")
+
+    await decisions.redo(ledger._parts, ledger, "delete", "")
+    with pytest.raises(SetupError, match="is open"):
+        await decisions.redo(ledger._parts, ledger, "delete", "")
+    await decisions.redo(ledger._parts, ledger, "add", "it is wrong")
+    features = await ledger.features()
+    assert not features.get("add").passes
+    assert "add" not in await ledger.checks()
+    chosen = next_feature(features)
+    assert chosen
+    assert (chosen.id, chosen.reason) == ("add", "reopened by a person: it is wrong")
+
+
+@pytest.mark.needs("chromium", "bwrap")
+def test_no_model_is_needed_to_decide_and_the_one_who_is_asked_for_one_is_told(tmp_path, state_dir):
+    project = asyncio.run(proved.make(tmp_path / "project"))
+
+    def harness(*words: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "harness", *words, "--dir", str(project)]
+        return subprocess.run(argv, input="it is so", capture_output=True, text=True, check=False)
+
+    done = harness("skip", "delete", "--why", "later")
+    assert (done.returncode, "is skipped until" in done.stdout) == (0, True), done.stderr
+    refused = harness("check", "amend", "delete", "--file", "-")
+    assert refused.returncode == 3
+    assert "OPENAI_" in refused.stderr, "an author would have to be asked"
+    assert proved.git(project, "log", "-1", "--format=%s").strip() == "delete: parked"
