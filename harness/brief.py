@@ -48,11 +48,12 @@ def render_brief(
         conventions: what the project's own file for coding agents says; empty: it has none.
     """
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(feature.steps, 1))
+    assumed = "; what is assumed does not stand in the text" if "(assumed)" in contract_words else ""
     parts = [
         f"# Feature {feature.id}: build it\n\n{feature.description}\n\nSteps a user will take:\n{steps}",
         f"It was reopened: {fence(feature.reason, 'the harness')}" if feature.is_reopened else "",
         f"Lines of the specification:\n{fence(spec_lines, 'spec.md')}" if spec_lines else "",
-        f"# How it will be verified\n\nIn a real browser, on empty data, exactly so:\n\n{contract_words}",
+        f"# How it will be verified\n\nIn a real browser, on empty data, exactly so{assumed}:\n\n{contract_words}",
         f"# How this project is worked on\n\n{fence(conventions[:_CONVENTIONS], 'its own file for coding agents')}"
         if conventions
         else "",
@@ -65,13 +66,14 @@ def render_brief(
     return _cut("\n\n".join(part for part in parts if part))
 
 
-def render_evidence(reason: str, repairs_left: int, contract_words: str = "") -> str:
+def render_evidence(reason: str, repairs_left: int, contract_words: str = "", answer: str = "") -> str:
     """The message after a failed verdict.
 
     Args:
         reason: what failed.
         repairs_left: in this session, after this one.
         contract_words: the contract that took the place of the one in the brief; empty: that one stands.
+        answer: what came of the coder's dispute; empty: there was none.
     """
     left = {0: "This is the last repair of this session.", 1: "One more repair is left after this."}.get(
         repairs_left, f"{repairs_left} more repairs are left after this."
@@ -81,10 +83,9 @@ def render_evidence(reason: str, repairs_left: int, contract_words: str = "") ->
         if contract_words
         else ""
     )
-    return (
-        "# The harness verified the feature, and it does not pass\n\n"
-        f"{reason}\n\n{replaced}Your servers run again. Mend the application, see it work, and call finish. {left}"
-    )
+    told = [answer, "Servers that you started run again.", "Mend the application, see it work, and call finish.", left]
+    heading = "# The harness verified the feature, and it does not pass"
+    return f"{heading}\n\n{reason}\n\n{replaced}{' '.join(filter(None, told))}"
 
 
 def _sessions(entries: Sequence[SessionEntry]) -> str:

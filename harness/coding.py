@@ -194,7 +194,9 @@ class Coding:
         tree = await self.ledger.tree()
         async with coder_session(self.parts, tree, session_id, desk.feature.id, "coder", state["base_sha"]) as session:
             left = self.parts.settings.limits.repairs - attempt
-            message = await desk.evidence(left) if attempt else await desk.brief()
+            failed = [SessionEntry.model_validate(each) for each in state["failed"]]
+            disputed = state.get("disputed", 0)
+            message = await desk.evidence(left, disputed) if attempt else await desk.brief(failed)
             self.parts.events.emit(
                 SessionStarted(session_id=session_id, feature_id=desk.feature.id, attempt=attempt, brief=message)
             )

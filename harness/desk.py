@@ -7,6 +7,7 @@ contract stays for as long as the feature is in work; a feature that is parked o
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.brief import CONVENTIONS, render_brief, render_evidence
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
     from harness.features import Feature
     from harness.ledger import Ledger
     from harness.parts import Parts
+    from harness.progress import SessionEntry
 
 LESSONS = ("failure", "decision", "note", "progress")
 """Kinds recalled for a brief; what the specification, the plan and the log say stands in it anyway."""
+OWN = ("note", "decision")
+"""Kinds that a session on a feature left for the next one on it: these come first."""
 
 
 class Desk:
@@ -140,12 +144,17 @@ class Desk:
             return {}
         return Flows.model_validate_json(self._flows.read_text(encoding="utf-8")).flows
 
-    async def brief(self) -> str:
-        """The first message of a fresh session."""
-        entries = (await self.ledger.progress()).tail(3)
-        query = f"{self.feature.description} {' '.join(self.feature.steps)}"
+    async def brief(self, failed: Sequence[SessionEntry] = ()) -> str:
+        """The first message of a fresh session.
+
+        Args:
+            failed: earlier sessions on this feature.
+        """
+        entries = [*(await self.ledger.progress()).tail(3), *failed]
         told = {entry.session for entry in entries}
-        recalled = await self.parts.memory.recall(query, kinds=LESSONS, told=told)
+        memory, query = self.parts.memory, f"{self.feature.description} {' '.join(self.feature.steps)}"
+        own = await memory.recall(query, kinds=OWN, feature=self.feature.id) if failed else None
+        recalled = await memory.recall(query, kinds=LESSONS, told=told)
         return render_brief(
             self.feature,
             await self.ledger.spec_lines(self.feature),
@@ -154,7 +163,7 @@ class Desk:
             entries,
             await self.ledger.subjects(5),
             await self.ledger.files(),
-            quote(recalled),
+            quote(recalled.after(own) if own else recalled),
             await self._conventions(),
         )
 
@@ -173,11 +182,28 @@ class Desk:
             parts.append(f"{said}\n\n{contract_words(amendment.contract)}")
         return "\n\n".join(parts)
 
-    async def evidence(self, repairs_left: int) -> str:
-        """The message after a failed verdict; with the contract, when it is not the one of the brief any more."""
+    async def evidence(self, repairs_left: int, disputed: int = 0) -> str:
+        """The message after a failed verdict; with the contract, when it is not the one of the brief any more.
+
+        Args:
+            repairs_left: in this session, after this one.
+            disputed: the step the coder disputed; 0: none.
+        """
         opinion = self.opinion()
-        replaced = "" if opinion is None or opinion.confirmed else await self._words()
-        return render_evidence(self.verdict().reason, repairs_left, replaced)
+        is_replaced = opinion is not None and not opinion.confirmed
+        replaced = await self._words() if is_replaced else ""
+        answer = "" if is_replaced or not disputed else await self._answer(disputed, opinion)
+        return render_evidence(self.verdict().reason, repairs_left, replaced, answer)
+
+    async def _answer(self, step: int, opinion: Opinion | None) -> str:
+        """What came of a dispute after which the contract stays."""
+        if step > len(self.feature.steps):
+            return f"You disputed step {step}; there are {len(self.feature.steps)}."
+        if (await self.contract()).by == "person":
+            return f"You disputed step {step}. A person decided what this contract says, so it stays."
+        if opinion:
+            return f"You disputed step {step}. A second author read the text anew and expects the same, so it stays."
+        return f"You disputed step {step}. What failed is not a step of the contract, so it was not read anew."
 
     async def case(self, session_id: str, round_name: str, base_sha: str, *, everything: bool) -> Case:
         """All that a verdict is asked about; names bound in an earlier attempt are kept.

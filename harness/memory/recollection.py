@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harness.memory.record import Record, count_tokens
@@ -52,6 +52,11 @@ class Recollection:
     """Which index answered; `words` means meaning was not to be had yet."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """By stage: embed, dense, words, rank."""
+
+    def after(self, first: Recollection) -> Recollection:
+        """With what another recall found before it, each record once."""
+        known = {hit.record.key for hit in first.hits}
+        return replace(self, hits=(*first.hits, *(hit for hit in self.hits if hit.record.key not in known)))
 
     def render(self) -> str:
         """For a brief or a tool's answer; empty when nothing was found."""

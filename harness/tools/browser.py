@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 PageFactory = Callable[[], Awaitable["Page"]]
 OPEN_BYTES = 8_000
 SNAPSHOT_BYTES = 20_000
-CHANGE_BYTES = 1_500
+CHANGE_BYTES = 3_000
 """Of what an act changed; more is told when it is asked for."""
 WAIT_SECONDS = 3.0
 START_SECONDS = 5.0
 CHANGED = "Changed since the last snapshot (+ new, - gone, the rest stands):"
+DOWNLOAD_SHOWN = 200
+"""Characters of a file that was handed over."""
 MUCH_CHANGED = "Much of the page changed; browser_snapshot shows it."
 POLL_SECONDS = 0.1
 
@@ -128,7 +130,7 @@ class Surfing:
         self._shown_as = shown_as
         self._page: Page | None = None
         self._reset_for = ""
-        self._told = (0, 0, 0)
+        self._told = (0, 0, 0, 0)
         self._look = ""
         self._shown: list[str] = []
         self._shots = 0
@@ -142,7 +144,7 @@ class Surfing:
             self._page = self._page or await self._page_factory()
             if arguments.fresh or base_url != self._reset_for:
                 await self._page.reset(base_url)
-                self._reset_for, self._told = base_url, (0, 0, 0)
+                self._reset_for, self._told = base_url, (0, 0, 0, 0)
             await self._navigate(urljoin(base_url, arguments.path))
             return await self._tell("Opened", with_snapshot=True)
 
@@ -227,12 +229,13 @@ class Surfing:
         return "\n".join(lines)
 
     def _news(self, facts: PageFacts) -> list[str]:
-        console, dialogs, failed = self._told
-        self._told = (len(facts.console), len(facts.dialogs), len(facts.failed_requests))
+        console, dialogs, failed, downloads = self._told
+        self._told = (len(facts.console), len(facts.dialogs), len(facts.failed_requests), len(facts.downloads))
         failures = facts.failed_requests[failed:]
         news = [f"console error: {line}" for line in facts.console[console:] if not (failures and _is_failure(line))]
         news += [f"dialog: {d.type} {d.message!r}, answered {d.answer!r}" for d in facts.dialogs[dialogs:]]
         news += [f"failed request: {line}" for line in failures]
+        news += [f"download: {file.name!r} with {file.text[:DOWNLOAD_SHOWN]!r}" for file in facts.downloads[downloads:]]
         if facts.overflow_x:
             news.append(f"The page is wider than its window and scrolls sideways: {' | '.join(facts.too_wide)}")
         if facts.look != self._look:

@@ -434,9 +434,8 @@ def _download(expectation: Expectation, scene: Scene) -> Judgement:
     files = scene.facts.downloads[scene.before.downloads :] if scene.facts else ()
     named = [file for file in files if _stands_for(expectation.name or "", file.name)]
     holds = any(_says(expectation, file.text) for file in named)
-    return Judgement(
-        holds, _listed([f"{quote(f.name)} with {quote(f.text)}" for f in files]) or "no file was downloaded"
-    )
+    seen = [f"{quote(file.name)} with {quote(file.text, folded=False)}" for file in files]
+    return Judgement(holds, _listed(seen) or "no file was downloaded")
 
 
 def _request(expectation: Expectation, scene: Scene) -> Judgement:

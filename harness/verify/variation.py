@@ -238,7 +238,8 @@ async def failure_with_other_texts(
         return None
     if not again.items:  # it did not start: that has nothing to do with the texts
         return again
-    return replace(again, reason=f"{_said(variation)}\n{again.reason}")
+    first, _, rest = again.reason.partition("\n")
+    return replace(again, reason=f"With other texts: {first}\n{_said(variation)}\n{rest}")
 
 
 async def _played_firm(replayer: Replayer, check: Check, elements: Mapping[str, Locator], site: Site) -> Check:

@@ -284,7 +284,8 @@ async def _for_others(case: Case, hall: Hall, site: Site, content: str, verdict:
         failed = await failure_with_other_texts(hall.replayer, check, elements, site, seed, steps)
         if failed:
             no = {"passed": False, "reason": failed.reason, "evidence": failed.evidence}
-            return verdict.model_copy(update=no)
+            item = failed.failed.index if failed.failed and name == case.feature.id else None
+            return verdict.model_copy(update={**no, "failed": item})
     return verdict
 
 

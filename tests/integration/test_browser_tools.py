@@ -26,7 +26,8 @@ PAGE = """<!doctype html><title>Notes</title><h1>Notes</h1>
 <script>function add() { if (!i.value) console.error('empty note'); if (confirm('Add?'))
  document.querySelector('ul').insertAdjacentHTML('beforeend', `<li>${i.value}</li>`) }</script>"""
 
-ASKS = """<!doctype html><title>Asks</title><button onclick="fetch('/gone')">Ask</button>"""
+ASKS = """<!doctype html><title>Asks</title><button onclick="fetch('/gone')">Ask</button>
+<a download="list.csv" href="data:text/csv,title%0AEmma">Get</a>"""
 
 
 @pytest.fixture
@@ -195,6 +196,9 @@ async def test_a_failed_request_is_told_once(tools):
     await use(by_name, "browser_open", path="/asks")
     said = await use(by_name, "browser_act", act="click", role="button", name="Ask")
     assert said.count("404") == 1, said
+    said = await use(by_name, "browser_act", act="click", role="link", name="Get")
+    said += await use(by_name, "browser_snapshot")  # by then it has come
+    assert said.count("download: 'list.csv' with 'title\\nEmma'") == 1, said
 
 
 LOOKS = (

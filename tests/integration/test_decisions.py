@@ -135,3 +135,20 @@ def test_no_model_is_needed_to_decide_and_the_one_who_is_asked_for_one_is_told(t
     assert refused.returncode == 3
     assert "OPENAI_" in refused.stderr, "an author would have to be asked"
     assert proved.git(project, "log", "-1", "--format=%s").strip() == "delete: parked"
+
+
+async def test_what_came_of_a_dispute_is_told(tmp_path, state_dir):
+    from harness.verify.dispute import Opinion
+
+    ledger = await waiting(tmp_path, "disputed: step 1")
+    desk = Desk(ledger._parts, ledger, (await ledger.features()).get("delete"))
+    desk._amended.mkdir()
+    (desk._amended / "add.json").write_text(OTHER.model_dump_json(by_alias=True))
+    assert "You disputed" not in await desk.evidence(1)
+    assert "there are 3" in await desk.evidence(1, disputed=9)
+    assert "not read anew" in await desk.evidence(1, disputed=2)
+    opinion = Opinion(step=2, confirmed=True, first="this", second="this")
+    desk._opinion.write_text(opinion.model_dump_json())
+    assert "expects the same" in await desk.evidence(1, disputed=2)
+    desk._opinion.write_text(opinion.model_copy(update={"confirmed": False}).model_dump_json())
+    assert "A second author read the text anew. It is verified like this now" in await desk.evidence(1, disputed=2)

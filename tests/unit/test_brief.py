@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inline_snapshot import snapshot
 
-from harness.brief import BRIEF_TOKENS, render_brief
+from harness.brief import BRIEF_TOKENS, render_brief, render_evidence
 from harness.features import Feature, Totals
 from harness.progress import SessionEntry
 
@@ -83,3 +83,9 @@ def test_long_conventions_do_not_push_the_rest_out() -> None:
     text = brief(conventions="rule " * 20_000)
     assert len(text) <= BRIEF_TOKENS * 4
     assert "Nothing was recalled." in text
+
+
+def test_a_dispute_is_answered_before_what_to_do() -> None:
+    said = render_evidence("It fails.", 1, "", "You disputed step 2. It stays.")
+    assert said.index("It fails.") < said.index("It stays.") < said.index("Mend the application")
+    assert "  " not in render_evidence("It fails.", 0)

@@ -153,7 +153,7 @@ FAILS = [
     ("dialog", ONE, {"value": "Sure?"}, "no dialog"),
     ("console_clean", scene(console=["TypeError: x"]), {}, '"TypeError: x"'),
     ("download", ONE, {"name": "notes.csv"}, "no file was downloaded"),
-    ("download", scene(downloads=[CSV]), {"name": "notes-1.cs"}, '"notes-1.csv" with "id,title 1,Rent"'),
+    ("download", scene(downloads=[CSV]), {"name": "notes-1.cs"}, '"notes-1.csv" with "id,title\\n1,Rent'),
     ("download", scene(downloads=[CSV]), {"name": "*", "value": "Taxes"}, '"notes-1.csv"'),
     ("clipboard", scene(clipboard="Rent"), {"value": "Taxes"}, 'the clipboard holds "Rent"'),
     ("request", ONE, {"name": "POST /notes"}, "nothing was requested"),

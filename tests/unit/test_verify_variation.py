@@ -243,6 +243,7 @@ async def test_a_page_that_cannot_be_looked_at_showed_nothing_before(fault: Exce
     failed, _ = await played(FAILS, fault=fault)
     assert failed
     assert "not for another person" in failed.reason
+    assert failed.reason.startswith("With other texts: "), "what failed comes first: memory keeps the beginning"
 
 
 @pytest.mark.parametrize(("outcomes", "holds"), [((PASSES,), True), ((FAILS, PASSES), True), ((FAILS, FAILS), False)])
