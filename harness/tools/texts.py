@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import difflib
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,13 @@ MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs
 LINE_CHARACTERS = 1000
 SHOWN_CHARACTERS = 32_000
 SHOWN_LINES = 400
+UNKNOWN = "latin-1"
+"""What is not Unicode is taken for this: every byte is a letter in it, so each can be written back as it was."""
+NEAR_LINES = 12
+SIMILAR_LINES = 5_000
+"""Of a longer file only the first ones are compared letter by letter, which takes a third of a second."""
+COMMON = 50
+"""A line that is there more often, such as a bracket, does not tell a place."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +35,28 @@ class Text:
     """Every line ends with CR LF; `text` has LF."""
 
     def with_text(self, text: str) -> bytes:
-        """Bytes of another text in the same form."""
+        """Bytes of another text in the same form.
+
+        Raises: ToolRetry: the form has no such letter, or nobody knows which bytes it would be.
+        """
         plain = text.replace("\r\n", "\n").replace("\n", "\r\n") if self.crlf else text
+        if self.encoding == UNKNOWN:
+            self._refuse_new_letters(plain)
         try:
             return self.mark + plain.encode(self.encoding)
         except UnicodeEncodeError as exc:
             letter = plain[exc.start]
             raise ToolRetry(f"The file is in {self.encoding}, which has no {letter!r}; write it another way.") from exc
+
+    def _refuse_new_letters(self, text: str) -> None:
+        """Letters beyond ASCII may go or stay: their bytes are known only where they are in the file already."""
+        known = set(self.text)
+        new = next((letter for letter in text if not letter.isascii() and letter not in known), "")
+        if new:
+            raise ToolRetry(
+                f"The file is not UTF-8 and shown as {UNKNOWN}; how it would write {new!r} is not known. Write that "
+                "another way, or convert the file first: run_command with iconv."
+            )
 
 
 def decode(data: bytes) -> Text:
@@ -47,8 +70,10 @@ def decode(data: bytes) -> Text:
         raise ToolFailed("This is a binary file.")
     try:
         text = body.decode(encoding)
-    except UnicodeDecodeError:
-        text, encoding = body.decode("latin-1"), "latin-1"  # every byte has a letter, so it can be written back
+    except UnicodeDecodeError as exc:
+        if encoding != "utf-8":
+            raise ToolFailed(f"It begins as {encoding} text and goes on as something else; use run_command.") from exc
+        text, encoding = body.decode(UNKNOWN), UNKNOWN
     crlf = "\r\n" in text and text.count("\n") == text.count("\r\n")
     return Text(text.replace("\r\n", "\n") if crlf else text, encoding, mark, crlf)
 
@@ -94,14 +119,46 @@ NOTHING = " Nothing was changed."
 
 
 def nearest(text: str, search: str) -> str:
-    """The lines most like the one that was looked for."""
-    lines = text.split("\n")
-    wanted = next((line for line in search.split("\n") if line.strip()), "")
-    if not wanted:
-        return "The search text is empty."
-    close = difflib.get_close_matches(wanted.strip(), {line.strip()[:200] for line in lines}, n=3, cutoff=0.5)
-    places = [f"{number:6}\t{_cut(line)}" for number, line in enumerate(lines, 1) if line.strip() in close][:6]
-    return "The nearest lines are:\n" + "\n".join(places) + "\n" if places else "Nothing in it is similar."
+    """Where the file is most like what was looked for."""
+    lines, wanted = text.split("\n"), search.strip("\n").split("\n")
+    if not search.strip():
+        return "The search text is blank."
+    start = _likely_start(lines, wanted)
+    if start is None:
+        return _similar(lines, next(line for line in wanted if line.strip()))
+    there = lines[start : start + len(wanted)]
+    unlike = next((n for n, (a, b) in enumerate(zip(there, wanted, strict=False)) if a != b), len(there) - 1)
+    first = max(start, start + unlike - NEAR_LINES // 2)
+    shown = _places(lines, range(first, min(first + NEAR_LINES, start + len(there))))
+    ends = " in its end, which is CR LF" if there[unlike].rstrip("\r") == wanted[unlike] else ""
+    return f"The nearest lines are these; the first that differs is {start + unlike + 1}{ends}:\n{shown}"
+
+
+def _likely_start(lines: Sequence[str], wanted: Sequence[str]) -> int | None:
+    """Index of the line at which most of the wanted ones are in their place, whatever their indentation."""
+    where = defaultdict(list)
+    for number, line in enumerate(lines):
+        where[line.strip()].append(number)
+    votes = Counter(
+        found - offset
+        for offset, line in enumerate(wanted)
+        if line.strip() and len(where.get(line.strip(), ())) <= COMMON
+        for found in where.get(line.strip(), ())
+        if found >= offset
+    )
+    return min(votes, key=lambda start: (-votes[start], start)) if votes else None
+
+
+def _similar(lines: Sequence[str], wanted: str) -> str:
+    """Lines that are nearly the same letter by letter."""
+    short = [line.strip()[:200] for line in lines[:SIMILAR_LINES]]
+    close = difflib.get_close_matches(wanted.strip()[:200], dict.fromkeys(short), n=3, cutoff=0.5)
+    found = [number for number, line in enumerate(short) if line in close][:6]
+    return f"The nearest lines are:\n{_places(lines, found)}" if found else "Nothing in it is similar."
+
+
+def _places(lines: Sequence[str], numbers: Sequence[int]) -> str:
+    return "".join(f"{number + 1:6}\t{_cut(lines[number])}\n" for number in numbers)
 
 
 def _lines_of(text: str, search: str) -> list[int]:

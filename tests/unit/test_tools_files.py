@@ -171,6 +171,31 @@ async def test_an_edit_that_fits_nowhere_shows_the_nearest_lines(worktree: Path)
         await edit(worktree, "src/app.js", ("  const b = 22;", "x"))
 
 
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [
+        ("function b() {\n  return 2\n}", "first that differs is 6:\n     5\tfunction b() {\n     6\t  return 2;\n     7\t}\n"),
+        ("  function b() {", "first that differs is 5:\n     5\tfunction b() {\n"),
+        ("end 1\nend 2", "first that differs is 8 in its end, which is CR LF:\n     8\tend 1\r\n     9\tend 2\n"),
+        ("const " + "y" * 300, "     4\tconst y"),
+        ("nothing like this", "Nothing in it is similar."),
+        (" \n ", "The search text is blank."),
+    ],
+)  # fmt: skip
+async def test_an_edit_of_several_lines_that_fits_nowhere_shows_the_place_and_what_differs(
+    worktree: Path, search: str, told: str
+) -> None:
+    text = (
+        "function a() {\n  return 1;\n}\n" + "const " + "y" * 290 + "\nfunction b() {\n  return 2;\n}\nend 1\r\nend 2\n"
+    )
+    (worktree / "f.js").write_text(text, newline="")
+    with pytest.raises(ToolRetry) as refused:
+        await edit(worktree, "f.js", (search, "x"))
+    assert told in str(refused.value)
+    assert str(refused.value).endswith("Nothing was changed.")
+    assert (worktree / "f.js").read_bytes() == text.encode()
+
+
 async def test_an_edit_that_fits_twice_names_the_lines(worktree: Path) -> None:
     with pytest.raises(ToolRetry, match="3 times, at lines 1, 2, 3"):
         await edit(worktree, "src/app.js", ("const", "let"))
@@ -183,6 +208,22 @@ async def test_a_letter_the_encoding_lacks_is_refused(worktree: Path) -> None:
     with pytest.raises(ToolRetry, match="latin-1"):
         await edit(worktree, "f", ("caf", "\u65e5"))
     assert (worktree / "f").read_bytes() == b"caf\xe9\n"
+
+
+@pytest.mark.parametrize("before", [b"\x83\x65\x83\x58\x83\x67 one\n", b"caf\xe9 one\n"], ids=["shift-jis", "latin-1"])
+async def test_of_a_file_in_an_unknown_encoding_no_byte_is_made_up(worktree: Path, before: bytes) -> None:
+    (worktree / "f").write_bytes(before)
+    with pytest.raises(ToolRetry, match="iconv"):
+        await edit(worktree, "f", ("one", "\xfc"))
+    assert (worktree / "f").read_bytes() == before
+    await edit(worktree, "f", (before.decode("latin-1").removesuffix("\n"), before.decode("latin-1")[:3] + "two"))
+    assert (worktree / "f").read_bytes() == before[:3] + b"two\n"
+
+
+async def test_what_begins_as_utf_16_and_is_not_is_left_alone(worktree: Path) -> None:
+    (worktree / "f").write_bytes(b"\xff\xfea\0b")
+    with pytest.raises(ToolFailed, match="utf-16-le"):
+        await edit(worktree, "f", ("a", "b"))
 
 
 async def test_files_are_listed_in_order_without_dependencies(worktree: Path) -> None:
