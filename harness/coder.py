@@ -50,7 +50,7 @@ async def coder_session(
         window = Window(room, parts.settings.verify)
         try:
             tools = [
-                *file_tools(tree.directory, outputs_dir=scratch / "outputs"),
+                *file_tools(tree.directory, outputs_dir=scratch / "outputs", top=tree.path),
                 *shell_tools(room, scratch / "outputs", {"PORT": str(port)}),
                 *browser_tools(window.page, lambda: f"http://127.0.0.1:{port}", scratch / "outputs"),
                 *memory_tools(

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -79,9 +80,10 @@ def file_tools(
     protected: Sequence[str] = PROTECTED,
     outputs_dir: Path | None = None,
     search_seconds: float = SEARCH_SECONDS,
+    top: Path | None = None,
 ) -> list[Tool]:
-    """The five tools of one session, for the project in `worktree`."""
-    desk = _Desk(Places(worktree, protected, outputs_dir), search_seconds)
+    """The five tools of one session, for the project in `worktree`; the other arguments are those of `Places`."""
+    desk = _Desk(Places(worktree, protected, outputs_dir, top), search_seconds)
     return [
         Tool(
             "read_file",
@@ -103,13 +105,13 @@ def file_tools(
         ),
         Tool(
             "list_files",
-            "List the files below a directory, sorted, dependencies left out.",
+            "List the files below a directory, sorted, dependencies and what .gitignore names left out.",
             ListFiles,
             desk.list,
         ),
         Tool(
             "search_files",
-            "Find lines that match a regular expression; returns path:line: text.",
+            "Find lines that match a regular expression in the files that list_files lists; returns path:line: text.",
             SearchFiles,
             desk.search,
         ),
@@ -142,21 +144,17 @@ class _Desk:
         return _told(f"Edited {asked.path}: {len(edits)} {applied} applied.", asked.path, new)
 
     async def list(self, asked: ListFiles) -> str:
-        with self._places.directory(asked.path) as directory:
-            found = [path for path, _, _ in search.files(directory)]
-        shown = found[:LISTED]
-        more = [f"[{len(found) - LISTED} more; name a directory]"] if len(found) > LISTED else []
-        text = "\n".join([*shown, *more]) or "No files."
-        return text.encode(errors="replace").decode()  # names need not be text
+        found = await self._look(asked.path, {"limit": LISTED})
+        return _lines(found, "No files.", "more; name a directory")
 
     async def search(self, asked: SearchFiles) -> str:
-        with self._places.directory(asked.path) as directory:
-            lines = await _searched(directory, asked, self._search_seconds)
-        found = int(lines.pop())
-        if not found:
-            return "No line matches."
-        more = [f"[{found - len(lines)} more matches; narrow the pattern or the glob]"] if found > len(lines) else []
-        return "\n".join([*lines, *more])
+        question = asked.model_dump(include={"pattern", "glob", "ignore_case"})
+        found = await self._look(asked.path, {**question, "limit": MATCHES})
+        return _lines(found, "No line matches.", "more matches; narrow the pattern or the glob")
+
+    async def _look(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
+        with self._places.way(path) as (way, names):
+            return await _looked({**question, "way": way, "names": names}, way, self._search_seconds)
 
     def _old(self, path: str) -> Text | None:
         try:
@@ -176,29 +174,45 @@ def _plain(old: Text, text: str) -> str:
     return text.replace("\r\n", "\n") if old.crlf else text
 
 
-async def _searched(directory: int, asked: SearchFiles, seconds: float) -> list[str]:
-    question = {
-        **asked.model_dump(include={"pattern", "glob", "ignore_case"}),
-        "directory": directory,
-        "limit": MATCHES,
-    }
+def _lines(found: dict[str, Any], nothing: str, narrow: str) -> str:
+    lines, more = found["lines"], found["found"] - len(found["lines"])
+    if not lines:
+        lines = [nothing + _left_out(found)]
+    text = "\n".join([*lines, *([f"[{more} {narrow}]"] if more else [])])
+    return text.encode(errors="replace").decode()  # names need not be text
+
+
+def _left_out(found: dict[str, Any]) -> str:
+    """Where else it may lie."""
+    if not found["left_out"]:
+        return ""
+    names = ", ".join([*found["left_out"], *(["..."] if found["more"] else [])])
+    return f" Left out as ignored: {names}; a directory of these can be named as path, a file be read by its name."
+
+
+async def _looked(question: dict[str, Any], way: Sequence[int], seconds: float) -> dict[str, Any]:
     searcher = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", search.__file__),
+        *(sys.executable, "-I", search.__file__),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        pass_fds=(directory,),
+        pass_fds=way,
         env={},
     )
     try:
         async with asyncio.timeout(seconds):
             out, errors = await searcher.communicate(json.dumps(question).encode())
     except TimeoutError as exc:
-        raise ToolRetry(f"The search took longer than {seconds:g} s; use a simpler pattern.") from exc
+        simpler = "use a simpler pattern, or" if "pattern" in question else "a pattern in a .gitignore may be too hard;"
+        raise ToolRetry(f"It took longer than {seconds:g} s; {simpler} name a smaller directory.") from exc
     finally:
         if searcher.returncode is None:
             searcher.kill()
             await searcher.wait()
     if searcher.returncode:
-        raise ToolRetry(f"The pattern cannot be used: {errors.decode(errors='replace').strip().splitlines()[-1]}")
-    return out.decode(errors="replace").rstrip("\n").split("\n")
+        why = (errors.decode(errors="replace").strip().splitlines() or ["no reason was given"])[-1]
+        raise ToolFailed(f"The files cannot be looked through: {why}")
+    found: dict[str, Any] = json.loads(out)
+    if "wrong" in found:
+        raise ToolRetry(f"The pattern cannot be used: {found['wrong']}")
+    return found

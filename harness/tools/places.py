@@ -33,10 +33,18 @@ class Places:
         worktree: the project's directory on the host.
         protected: names, relative to it, that only the harness writes.
         outputs_dir: kept outputs of commands, which can be read as /outputs/...; None: there are none.
+        top: of the checkout that holds the project; None: the project is all of it.
     """
 
-    def __init__(self, worktree: Path, protected: Sequence[str] = PROTECTED, outputs_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        worktree: Path,
+        protected: Sequence[str] = PROTECTED,
+        outputs_dir: Path | None = None,
+        top: Path | None = None,
+    ) -> None:
         self._roots = {PROJECT: worktree.resolve()}
+        self._top = (top or worktree).resolve()
         if outputs_dir:
             self._roots[OUTPUTS] = outputs_dir.resolve()
         self._protected = [tuple(map(fold, PurePosixPath(name).parts)) for name in protected]
@@ -60,12 +68,17 @@ class Places:
             _replace(directory, parts[-1] if parts else "", data, path)
 
     @contextmanager
-    def directory(self, path: str) -> Iterator[int]:
-        """A directory, open; links are not followed."""
+    def way(self, path: str) -> Iterator[tuple[list[int], tuple[str, ...]]]:
+        """All directories from the top of the checkout to one, open, and the names of all but the first.
+
+        Links are not followed.
+        """
         with _told(path):
             root, parts = self._locate(path)
-            with _directory(root, parts) as descriptor:
-                yield descriptor
+            if root == self._roots[PROJECT] and root.is_relative_to(self._top):
+                root, parts = self._top, (*root.relative_to(self._top).parts, *parts)
+            with _way(root, parts) as descriptors:
+                yield descriptors, parts
 
     def _locate(self, path: str) -> tuple[Path, tuple[str, ...]]:
         """Root and path below it, refused as text where that can be told."""
@@ -128,14 +141,21 @@ def _told(path: str) -> Iterator[None]:
 
 @contextmanager
 def _directory(root: Path, parts: Sequence[str], *, create: bool = False) -> Iterator[int]:
+    """The last of the directories on the way."""
+    with _way(root, parts, create=create) as descriptors:
+        yield descriptors[-1]
+
+
+@contextmanager
+def _way(root: Path, parts: Sequence[str], *, create: bool = False) -> Iterator[list[int]]:
     """Go down from the root, one directory at a time."""
     with contextlib.ExitStack() as opened:
-        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        opened.callback(os.close, descriptor)
+        descriptors = [os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
+        opened.callback(os.close, descriptors[0])
         for part in parts:
-            descriptor = _step(descriptor, part, create=create)
-            opened.callback(os.close, descriptor)
-        yield descriptor
+            descriptors.append(_step(descriptors[-1], part, create=create))
+            opened.callback(os.close, descriptors[-1])
+        yield descriptors
 
 
 def _step(directory: int, name: str, *, create: bool) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import ToolFailed, ToolRetry
@@ -174,7 +176,7 @@ async def test_an_edit_that_fits_nowhere_shows_the_nearest_lines(worktree: Path)
 @pytest.mark.parametrize(
     ("search", "told"),
     [
-        ("function b() {\n  return 2\n}", "first that differs is 6:\n     5\tfunction b() {\n     6\t  return 2;\n     7\t}\n"),
+        ("function b() {\n  return 2\n}", "differs is 6:\n     5\tfunction b() {\n     6\t  return 2;\n     7\t}\n"),
         ("  function b() {", "first that differs is 5:\n     5\tfunction b() {\n"),
         ("end 1\nend 2", "first that differs is 8 in its end, which is CR LF:\n     8\tend 1\r\n     9\tend 2\n"),
         ("const " + "y" * 300, "     4\tconst y"),
@@ -399,7 +401,106 @@ def test_ordinary_names_stay_apart() -> None:
     assert len({fold(name) for name in ("a", "b", ".gitignore", ".git", ".github", "checks2", "checks")}) == 7
 
 
-def test_the_searcher_needs_nothing_but_the_standard_library() -> None:
+def test_the_searcher_needs_nothing_of_the_harness() -> None:
     source = Path(search.__file__).read_text(encoding="utf-8")
     assert "from harness" not in source
     assert "import harness" not in source
+
+
+def plant(root: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+
+
+IGNORING = {
+    ".gitignore": "*.log\n/dist/\n!kept.log\nsecrets\n",
+    "src/.gitignore": "made.js\n!made.log\n",
+    "dist/app.js": "needle",
+    "src/made.js": "needle",
+    "src/made.log": "needle",
+    "src/other.log": "needle",
+    "kept.log": "needle",
+    "secrets": "needle",
+}
+
+
+async def test_what_gitignore_names_is_neither_listed_nor_searched(worktree: Path) -> None:
+    plant(worktree, IGNORING)
+    seen = ".gitignore\nfeatures.json\nkept.log\nsrc/.gitignore\nsrc/app.js\nsrc/made.log"
+    assert await call(worktree, "list_files") == seen
+    found = await call(worktree, "search_files", pattern="needle")
+    assert found == "kept.log:1: needle\nsrc/made.log:1: needle"
+    assert await call(worktree, "list_files", path="src") == ".gitignore\napp.js\nmade.log", "the rules above it count"
+    for name in set(IGNORING) - set(seen.split("\n")):
+        (worktree / name).unlink()
+    (worktree / ".gitignore").unlink()
+    (worktree / "secrets").write_text("needle")
+    assert "secrets:1: needle" in await call(worktree, "search_files", pattern="needle"), "it was the rule that hid it"
+
+
+async def test_what_is_ignored_can_still_be_read_and_a_directory_be_named(worktree: Path) -> None:
+    plant(worktree, IGNORING)
+    assert "needle" in await call(worktree, "read_file", path="secrets")
+    assert await call(worktree, "search_files", pattern="needle", path="dist") == "app.js:1: needle"
+
+
+async def test_a_search_that_finds_nothing_says_what_it_left_out(worktree: Path) -> None:
+    plant(worktree, {".gitignore": "secrets\nbuilt\n", "secrets": "x", "built/a": "x", "node_modules/b": "x"})
+    told = await call(worktree, "search_files", pattern="no such thing")
+    assert told.startswith("No line matches. Left out as ignored: built/, node_modules/, secrets; ")
+    plant(worktree, {f"built-{n}": "x" for n in range(9)} | {".gitignore": "built-*\n"})
+    assert "built-3, ...; " in await call(worktree, "search_files", pattern="no such thing")
+    assert "Left out" not in await call(worktree, "search_files", pattern="const")
+
+
+async def test_in_a_project_below_the_top_the_rules_of_the_top_count(worktree: Path) -> None:
+    plant(worktree, {".gitignore": "/app/built\n", "app/built/a.js": "x", "app/src/a.js": "x"})
+    for top, listed in ((worktree, "src/a.js"), (None, "built/a.js\nsrc/a.js")):
+        tool = next(t for t in file_tools(worktree / "app", top=top) if t.name == "list_files")
+        assert await tool.call(tool.arguments()) == listed
+
+
+async def test_a_gitignore_that_never_ends_is_ended(worktree: Path) -> None:
+    plant(worktree, {"a" * 60: "x", ".gitignore": "*a*a*a*a*a*a*a*a*a*a*a*a*b\n"})
+    tool = next(t for t in file_tools(worktree, search_seconds=0.5) if t.name == "list_files")
+    with pytest.raises(ToolRetry, match=r"\.gitignore"):
+        await tool.call(tool.arguments())
+    (worktree / ".gitignore").write_text("b\n")
+    assert "aaaa" in await call(worktree, "list_files"), "it was that pattern"
+
+
+async def test_a_gitignore_behind_a_link_and_lines_that_are_no_patterns_count_for_nothing(worktree: Path) -> None:
+    plant(worktree, {"src/.gitignore": "\ufeff# words\n!\n/\n\\\napp.js\r\n", "src/b.js": "x"})
+    assert await call(worktree, "list_files", path="src") == ".gitignore\nb.js"
+    (worktree.parent / "rules").write_text("b.js\n")
+    (worktree / "src" / ".gitignore").unlink()
+    (worktree / "src" / ".gitignore").symlink_to(worktree.parent / "rules")
+    assert await call(worktree, "list_files", path="src") == ".gitignore\napp.js\nb.js"
+
+
+LINES = [
+    *("a", "a/", "/a", "b*", "!b.js", "*.js", "!a/b.js", "**/c", "c/**", "a/*", "!a/c/", "a/**/b.js", "[bc]*", "!/a"),
+    *("# a", "\\!b", "b.js ", "?", "**", "a/c", "!c/", "*/b.js", "c/ ", "a/**/", "*/", "!*/", "!", "/", "!a", "["),
+    *("\\", "***", "**/c/**", "a/**/*", "!**/a"),
+]
+PATTERNS = st.lists(st.sampled_from(LINES), max_size=5)
+
+
+@given(PATTERNS, PATTERNS)
+@settings(max_examples=80, deadline=None, derandomize=True)
+def test_what_is_left_out_is_what_git_leaves_out(top: list[str], inner: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        names = ["a/a", "a/b.js", "a/c/a", "a/c/b.js", "b.js", "b/a/c", "c/a", "c/b.js", "d/c/a", "!b"]
+        plant(root, dict.fromkeys(names, "x") | {".gitignore": "\n".join(top), "a/.gitignore": "\n".join(inner)})
+        git = ["git", "-C", directory, "-c", "core.excludesFile=/dev/null"]
+        subprocess.run([*git, "init", "-q"], check=True)
+        shown = ["ls-files", "-z", "--others", "--exclude-standard"]
+        listed = subprocess.run([*git, *shown], check=True, capture_output=True, text=True).stdout
+        descriptor = os.open(root, os.O_RDONLY)
+        try:
+            found = sorted(path for path, _, _ in search.Walk([descriptor], []).files())
+        finally:
+            os.close(descriptor)
+    assert found == sorted(listed.split("\0")[:-1])
