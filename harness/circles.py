@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
+from harness.pictures import shows_pictures
+
 TIMES = 3
 LONGEST = 6
 """Calls in the sequence that is repeated."""
@@ -59,7 +61,7 @@ def _begin(messages: Sequence[AnyMessage]) -> int:
     """Far enough back for the longest repetition, and no further than the last words of somebody else."""
     at = len(messages)
     for at in range(len(messages) - 1, max(len(messages) - 2 * LONGEST * TRIED, 0) - 1, -1):
-        if isinstance(messages[at], HumanMessage):
+        if isinstance(messages[at], HumanMessage) and not shows_pictures(messages[at]):
             break
     return at
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import RepoError
 from harness.journal import Journal
+from harness.pictures import Pictures
 from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
 from harness.session import Session, has_begun
@@ -48,11 +49,12 @@ async def coder_session(
     async with Room.open(policy, parts.settings.sandbox, parts.project.rooms_dir / f"{session_id}.jsonl") as room:
         port = await room.free_port()
         window = Window(room, parts.settings.verify)
+        images = parts.settings.model.images
         try:
             tools = [
-                *file_tools(tree.directory, outputs_dir=scratch / "outputs", top=tree.path),
+                *file_tools(tree.directory, outputs_dir=scratch / "outputs", top=tree.path, images=images),
                 *shell_tools(room, scratch / "outputs", {"PORT": str(port)}),
-                *browser_tools(window.page, lambda: f"http://127.0.0.1:{port}", scratch / "outputs"),
+                *browser_tools(window.page, lambda: f"http://127.0.0.1:{port}", scratch / "outputs", images=images),
                 *memory_tools(
                     parts.memory,
                     project=parts.project.state_dir.name,
@@ -68,7 +70,8 @@ async def coder_session(
                 except RepoError:  # git cannot take it now: the verdict will say so
                     return ""
 
-            yield Session(parts, session_id, role, tools, Journal(calls_file, tree.directory), tree_state)
+            pictures = Pictures(parts.project.trajectories_dir / parts.thread_id / "pictures")
+            yield Session(parts, session_id, role, tools, Journal(calls_file, tree.directory), tree_state, pictures)
         finally:
             await window.close()
 

@@ -2,6 +2,7 @@
 
 Then, in this order, and each time far enough that the prompt's prefix stays the same for many turns:
 
+    pictures    old ones are named and not shown; also whenever there are many
     condense    old tool results become a line that says what they were
     hand over   old turns become a handover that the model writes: decisions, open problems, files
 
@@ -23,6 +24,9 @@ from harness.errors import ModelError
 from harness.events import Noticed
 from harness.model.faults import ModelPaused
 from harness.model.reply import estimate_tokens
+from harness.pictures import KEPT as PICTURES_KEPT
+from harness.pictures import SHOWN as PICTURES_SHOWN
+from harness.pictures import all_but, count_pictures, shows_pictures, without_pictures
 from harness.prompts import fence
 
 if TYPE_CHECKING:
@@ -72,6 +76,8 @@ class Cut:
     since: int = 0
     """Turns before it are the handover; 0: all are sent."""
     handover: str = ""
+    pictures: int = 0
+    """Pictures before it are named and not shown."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,8 @@ class Context:
 
         Raises: ModelPaused, SetupError: the model cannot be asked for a handover now.
         """
+        if count_pictures(messages, cut.pictures) > PICTURES_SHOWN:
+            cut = replace(cut, pictures=all_but(messages, cut.pictures, PICTURES_KEPT))
         if tokens < NEARLY_FULL * self.window_tokens:
             return cut
         # What the endpoint counts for a message is not what we guess, so a guess is taken as a share of the last one.
@@ -111,8 +119,9 @@ class Context:
         def share(shorter: Cut) -> float:
             return estimate_tokens(sent(messages, shorter, evidence)) / now * tokens / self.window_tokens
 
-        condensed = [condense(messages, cut, kept) for kept in KEPT_RESULTS]
-        for shorter in condensed:
+        bare = replace(cut, pictures=all_but(messages, cut.pictures, 1))
+        condensed = [condense(messages, bare, kept) for kept in KEPT_RESULTS]
+        for shorter in [*([bare] if bare != cut else []), *condensed]:
             if share(shorter) <= ROOMY:
                 return shorter
         for kept in KEPT_TURNS:
@@ -138,10 +147,11 @@ class Context:
 
 def shorter_cuts(messages: Sequence[AnyMessage], cut: Cut) -> list[Cut]:
     """What is tried in turn while the endpoint says that it is too long, the given one first."""
-    bare = condense(messages, cut, kept=0)
+    unseen = replace(cut, pictures=all_but(messages, cut.pictures, 0))
+    bare = condense(messages, unseen, kept=0)
     since = _spared(messages, bare, KEPT_TURNS[0])
     told = bare.handover if since == bare.since else handover_by_code(messages, since, bare.handover)
-    return list(dict.fromkeys((cut, bare, replace(bare, since=since, handover=told))))
+    return list(dict.fromkeys((cut, unseen, bare, replace(bare, since=since, handover=told))))
 
 
 def sent(messages: Sequence[AnyMessage], cut: Cut, evidence: int = 0) -> list[BaseMessage]:
@@ -158,7 +168,7 @@ def sent(messages: Sequence[AnyMessage], cut: Cut, evidence: int = 0) -> list[Ba
         if HEAD <= evidence < start:
             head.append(messages[evidence])
         head.append(HumanMessage(_HANDED_OVER + fence(cut.handover, "handover")))
-    return [*head, *_condensed(messages, start, cut.condensed)]
+    return [*head, *_condensed(messages, start, cut)]
 
 
 def condense(messages: Sequence[AnyMessage], cut: Cut, kept: int) -> Cut:
@@ -192,13 +202,15 @@ def handover_by_code(messages: Sequence[AnyMessage], since: int, earlier: str = 
     return "\n".join([*([earlier[:HANDOVER_CHARACTERS]] if earlier else []), *told])[: 2 * HANDOVER_CHARACTERS]
 
 
-def _condensed(messages: Sequence[AnyMessage], start: int, before: int) -> Iterator[BaseMessage]:
+def _condensed(messages: Sequence[AnyMessage], start: int, cut: Cut) -> Iterator[BaseMessage]:
     calls: dict[str, Any] = {}
     for index, message in enumerate(messages[start:], start):
         if isinstance(message, AIMessage):
             calls |= {str(call["id"]): call for call in message.tool_calls}
-        if index < before and _is_long(message):
+        if index < cut.condensed and _is_long(message):
             yield _line(message, calls.get(message.tool_call_id))
+        elif index < cut.pictures and shows_pictures(message):
+            yield without_pictures(message)
         else:
             yield message
 

@@ -78,6 +78,8 @@ class ToolReturned(_Event):
     args: dict[str, Any] = Field(default_factory=dict)
     result: str = ""
     """What the model saw, cut for the model already."""
+    picture: str = ""
+    """Name of the picture that it saw too, a file in `pictures` beside the trajectory."""
     outcome: Literal["ok", "retry", "failed"] = "ok"
     seconds: float = 0.0
 

@@ -12,10 +12,20 @@ import base64
 import json
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _CHANGES_A_FILE = ("write_file", "edit_file")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a tool call gave."""
+
+    text: str
+    picture: str = ""
+    """Name of the picture that came with it."""
 
 
 class Journal:
@@ -30,7 +40,7 @@ class Journal:
         self._path = path
         self._worktree = worktree
         self._intents: dict[str, dict[str, Any]] = {}
-        self._results: dict[str, str] = {}
+        self._results: dict[str, Result] = {}
         self._torn = False
         self._read()
 
@@ -39,8 +49,8 @@ class Journal:
         return call_id in self._results
 
     async def once(
-        self, call_id: str, name: str, args: dict[str, Any], call: Callable[[str, dict[str, Any]], Awaitable[str]]
-    ) -> str:
+        self, call_id: str, name: str, args: dict[str, Any], call: Callable[[str, dict[str, Any]], Awaitable[Result]]
+    ) -> Result:
         """Carry out a call unless that is done; returns its result either way."""
         if call_id in self._results:
             return self._results[call_id]
@@ -49,7 +59,8 @@ class Journal:
         else:
             self._write({"intent": call_id, "name": name, **self._before(name, args)})
         result = await call(name, args)
-        self._write({"result": call_id, "text": result})
+        picture = {"picture": result.picture} if result.picture else {}
+        self._write({"result": call_id, "text": result.text, **picture})
         self._results[call_id] = result
         return result
 
@@ -93,7 +104,7 @@ class Journal:
             except ValueError:
                 continue  # the last line of a killed process may be torn; its call is carried out anew
             if "result" in entry:
-                self._results[entry["result"]] = entry["text"]
+                self._results[entry["result"]] = Result(entry["text"], entry.get("picture", ""))
             else:
                 self._intents[entry["intent"]] = entry
 

@@ -198,6 +198,8 @@ def _tool(event: Any) -> Iterator[str]:
     outcome = "" if event.outcome == "ok" else f" [{event.outcome}]"
     yield f"  > {call_line(event.name, event.args)}{outcome}"
     yield from _indented(event.result, RESULT_LINES, "    ")
+    if event.picture:
+        yield f"    picture: pictures/{plain(event.picture)}, beside this file"
 
 
 def _verdict(event: Any) -> Iterator[str]:

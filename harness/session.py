@@ -25,10 +25,11 @@ from harness.circles import going_in_circles
 from harness.context import Context, Cut, handover_by_code, sent, shorter_cuts
 from harness.errors import ToolFailed, ToolRetry
 from harness.events import Noticed, ToolReturned
-from harness.journal import Journal
+from harness.journal import Journal, Result
 from harness.model.faults import ContextOverflow
 from harness.model.strict import unique_ids
-from harness.tools.tool import Arguments, Tool
+from harness.pictures import Pictures, message_of
+from harness.tools.tool import Arguments, Shown, Tool
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -79,7 +80,8 @@ class _State(TypedDict, total=False):
     condensed: int
     since: int
     handover: str
-    """These three are what is sent shorter than it was said; see `context.Cut`."""
+    pictures: int
+    """These four are what is sent shorter than it was said; see `context.Cut`."""
     evidence: int
     """Index of the message the attempt began with."""
     started: float
@@ -98,7 +100,7 @@ class _State(TypedDict, total=False):
 
 
 _NEW: _State = {
-    "turns": 0, "context_tokens": 0, "condensed": 0, "since": 0, "handover": "", "tree": "",
+    "turns": 0, "context_tokens": 0, "condensed": 0, "since": 0, "handover": "", "pictures": 0, "tree": "",
     "evidence": 1, "nudged_at": 0, "nudge": "", "changed_at": 0, "why": "",
 }  # fmt: skip
 """A session that has done nothing; also what a checkpoint of an older version lacks."""
@@ -126,6 +128,7 @@ class Session:
         tools: what can be called; `finish` is added.
         journal: what the session already did.
         tree_state: names the tree's content now, to tell whether anything changed in many turns.
+        pictures: where those that tools return are kept; None: beside nothing, so they are not shown.
     """
 
     def __init__(
@@ -136,9 +139,11 @@ class Session:
         tools: Sequence[Tool],
         journal: Journal,
         tree_state: Callable[[], Awaitable[str]] | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         self._parts = parts
         self._tree_state = tree_state
+        self._pictures = pictures
         self._role = role
         self._journal = journal
         self._tools = {tool.name: tool for tool in (*tools, _FINISH)}
@@ -206,7 +211,7 @@ class Session:
         if limit := self._limit(state):
             return {"ended": limit}
         messages, evidence = state["messages"], state["evidence"]
-        before = Cut(state["condensed"], state["since"], state["handover"])
+        before = Cut(state["condensed"], state["since"], state["handover"], state["pictures"])
         fitting = await self._context.fit(messages, before, evidence, state["context_tokens"])
         for cut in shorter_cuts(messages, fitting):
             try:
@@ -221,6 +226,7 @@ class Session:
                 "condensed": cut.condensed,
                 "since": cut.since,
                 "handover": cut.handover,
+                "pictures": cut.pictures,
                 "ended": "",
             }
         return {"ended": "context full", "why": handover_by_code(messages, len(messages), before.handover)}
@@ -228,7 +234,8 @@ class Session:
     async def _ask(self, messages: list[BaseMessage], since: int) -> Reply:
         """After a handover turns are counted anew, so the conversation has another name."""
         name = f"{self.conversation}/from-{since}" if since else self.conversation
-        return await self._parts.model.call(self._role, name, messages, self._schemas)
+        whole = self._pictures.put_in(messages) if self._pictures else messages
+        return await self._parts.model.call(self._role, name, whole, self._schemas)
 
     async def _act(self, state: _State) -> _State:
         """Carry out the calls of the last message. Replay: calls that have a result in the journal are not repeated."""
@@ -240,13 +247,17 @@ class Session:
             for call in message.invalid_tool_calls
         ]
         finish: dict[str, Any] = {}
+        seen: list[tuple[str, str, str]] = []
         await self._restored
         for call in message.tool_calls:
-            text = await self._journal.once(str(call["id"]), call["name"], call["args"], self._call)
-            answers.append(ToolMessage(self._restart_told + text, tool_call_id=str(call["id"])))
+            result = await self._journal.once(str(call["id"]), call["name"], call["args"], self._call)
+            answers.append(ToolMessage(self._restart_told + result.text, tool_call_id=str(call["id"])))
             self._restart_told = ""
-            if call["name"] == _FINISH.name and text == _FINISHED:
+            if result.picture:
+                seen.append((call["name"], str(call["id"]), result.picture))
+            if call["name"] == _FINISH.name and result.text == _FINISHED:
                 finish = call["args"]
+        answers += [message_of(seen)] if seen else []
         if finish:
             return {"messages": answers, "finish": finish, "ended": "finished"}
         if answers:
@@ -281,7 +292,7 @@ class Session:
         why = f"Nothing in the project changed in the last {IDLE_TURNS} turns" if now and now == before else ""
         return {"changed_at": state["turns"], "tree": now, "why": why}
 
-    async def _call(self, name: str, args: dict[str, Any]) -> str:
+    async def _call(self, name: str, args: dict[str, Any]) -> Result:
         """Run one tool; whatever is wrong with the call is text for the model."""
         started = time.monotonic()
         outcome: Literal["ok", "retry", "failed"] = "ok"
@@ -289,17 +300,29 @@ class Session:
             tool = self._tools.get(name)
             if tool is None:
                 raise ToolRetry(f"There is no tool {name!r}. There are: {', '.join(self._tools)}.")
-            text = await tool.call(_validate(tool, args))
+            result = self._kept(await tool.call(_validate(tool, args)))
         except ToolRetry as exc:
-            text, outcome = f"error: {exc}", "retry"
+            result, outcome = Result(f"error: {exc}"), "retry"
         except ToolFailed as exc:
-            text, outcome = f"error: {exc}", "failed"
+            result, outcome = Result(f"error: {exc}"), "failed"
         except (OSError, ValueError, RecursionError) as exc:  # what no tool foresaw is still the model's call
-            text, outcome = f"error: {type(exc).__name__}: {exc}", "failed"
-        self._parts.events.emit(
-            ToolReturned(name=name, args=args, result=text, outcome=outcome, seconds=time.monotonic() - started)
+            result, outcome = Result(f"error: {type(exc).__name__}: {exc}"), "failed"
+        told = ToolReturned(
+            name=name,
+            args=args,
+            result=result.text,
+            picture=result.picture,
+            outcome=outcome,
+            seconds=time.monotonic() - started,
         )
-        return text
+        self._parts.events.emit(told)
+        return result
+
+    def _kept(self, answer: str | Shown) -> Result:
+        """A picture is on disk before anything names it."""
+        if isinstance(answer, str):
+            return Result(answer)
+        return Result(answer.text, self._pictures.keep(answer.picture) if self._pictures else "")
 
     def _limit(self, state: _State) -> Ended:
         limits = self._parts.settings.limits

@@ -32,6 +32,8 @@ class FallbackSettings(_Section):
     """Model name; empty: there is no fallback."""
     base_url: str = ""
     """Empty: the same endpoint. Another one gets its own key, `OPENAI_FALLBACK_API_KEY`."""
+    images: bool = False
+    """Whether it takes pictures; else they are left out while it answers."""
     usd_per_million_input: float = 0.0
     usd_per_million_cached: float = 0.0
     usd_per_million_output: float = 0.0
@@ -51,6 +53,8 @@ class ModelSettings(_Section):
     max_output_tokens: int | None = None
     context_tokens: int = 128_000
     """The model's window; near its end older tool results are condensed, then earlier turns handed over."""
+    images: bool = False
+    """Whether the models take pictures: then `read_file` and `browser_screenshot` show them."""
     call_seconds: float = 600.0
     """Overall time limit of one call, retries not included."""
     max_retries: int = 5

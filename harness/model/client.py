@@ -218,7 +218,7 @@ class Model:
         """One request: its message and seconds. The edge where foreign exceptions end."""
         if endpoint.model not in self._chats:
             await asyncio.to_thread(self._open_chat, endpoint.model)
-        chat, sent = self._chats[endpoint.model], wire(messages)
+        chat, sent = self._chats[endpoint.model], wire(messages, images=self.settings.images)
         started = time.monotonic()
         self._tell_waiting()
         try:

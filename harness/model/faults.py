@@ -36,6 +36,12 @@ TOOLS = re.compile(
     re.I,
 )
 
+IMAGES = re.compile(
+    r"image_url|image input|(not|n't) support (images?|vision|multimodal)|(images?|vision) (is|are) not supported"
+    r"|not a (multimodal|vision) model",
+    re.I,
+)
+
 
 class ContextOverflow(ModelError):
     """The prompt does not fit the model's window; condense it and call again."""
@@ -178,6 +184,10 @@ def _status_fault(status: int, said: str, endpoint: Endpoint, kind: str | None, 
         return SetupError(f"{endpoint.where} refuses the API key: {said}", f"Set {endpoint.key_name} to a valid key.")
     if status in (400, 404, 422) and TOOLS.search(said):
         return ToolsRefused.by(endpoint.model, said)
+    if status in (400, 404, 415, 422, 500) and IMAGES.search(said):
+        return SetupError(
+            f"{endpoint.model!r} takes no pictures: {said}", "Set images = false under [model], then resume."
+        )
     if status in (400, 422) and "tool_choice" in said:
         return ToolChoiceRefused(where)
     if status == 403:

@@ -193,9 +193,29 @@ def _all_calls(message: BaseMessage) -> list[Any]:
     return [*getattr(message, "tool_calls", []), *getattr(message, "invalid_tool_calls", [])]
 
 
-def wire(messages: list[BaseMessage]) -> list[BaseMessage]:
-    """Messages as they may be sent: an invalid call's text wrapped in JSON, since servers parse what they get back."""
-    return [_wrap_invalid(message) if getattr(message, "invalid_tool_calls", None) else message for message in messages]
+def wire(messages: list[BaseMessage], *, images: bool = False) -> list[BaseMessage]:
+    """Messages as they may be sent.
+
+    An invalid call's text is wrapped in JSON, since servers parse what they get back. Pictures are sent to who takes
+    them; where one is only named, or nobody takes it, that is said in words.
+    """
+    return [_wired(message, images) for message in messages]
+
+
+def _wired(message: BaseMessage, images: bool) -> BaseMessage:
+    if getattr(message, "invalid_tool_calls", None):
+        return _wrap_invalid(message)
+    if not isinstance(message.content, list):
+        return message
+    taken = {"text", "image_url"} if images else {"text"}
+    parts = [p if isinstance(p, str) or p.get("type") in taken else _NOT_SHOWN for p in message.content]
+    if any(isinstance(part, dict) and part.get("type") == "image_url" for part in parts):
+        return message.model_copy(update={"content": parts})
+    texts = [part if isinstance(part, str) else str(part["text"]) for part in parts]
+    return message.model_copy(update={"content": "\n".join(texts)})
+
+
+_NOT_SHOWN = {"type": "text", "text": "[a picture, not shown here]"}
 
 
 def _wrap_invalid(message: Any) -> BaseMessage:

@@ -20,7 +20,8 @@ from pydantic import Field, model_validator
 
 from harness.browser.failed import ActFailed
 from harness.errors import BrowserError, ToolRetry
-from harness.tools.tool import Arguments, Tool
+from harness.tools.picture import NONE_TAKEN, read_picture
+from harness.tools.tool import Arguments, Shown, Tool
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
@@ -123,11 +124,14 @@ class ScreenshotArguments(Arguments):
 class Surfing:
     """The session's one page and what was told about it already."""
 
-    def __init__(self, page_factory: PageFactory, base_url: Callable[[], str], outputs: Path, shown_as: str) -> None:
+    def __init__(
+        self, page_factory: PageFactory, base_url: Callable[[], str], outputs: Path, shown_as: str, images: bool
+    ) -> None:
         self._page_factory = page_factory
         self._base_url = base_url
         self._outputs = outputs
         self._shown_as = shown_as
+        self._images = images
         self._page: Page | None = None
         self._reset_for = ""
         self._told = (0, 0, 0, 0)
@@ -180,16 +184,21 @@ class Surfing:
             told = await self._tell("At", with_snapshot=True, max_bytes=SNAPSHOT_BYTES)
             return _shorter(told, before, self._shown)
 
-    async def screenshot(self, _: ScreenshotArguments) -> str:
-        """Keep a picture for a person, and tell what it shows."""
+    async def screenshot(self, _: ScreenshotArguments) -> str | Shown:
+        """Keep a picture for a person, show it to a model that takes pictures, and tell what it shows."""
         with self._faults():
-            picture = await self._opened().screenshot()
+            taken = await self._opened().screenshot()
+            picture = await read_picture(taken)
             self._shots += 1
             name = f"screenshot-{self._shots}.png"
             self._outputs.mkdir(parents=True, exist_ok=True)
-            (self._outputs / name).write_bytes(picture)
-            said = f"The screenshot of the visible part is {self._shown_as}/{name}; in words:\nAt"
-            return await self._tell(said, with_snapshot=True, max_bytes=4_000)
+            (self._outputs / name).write_bytes(taken)
+            follows = "the picture follows" if self._images else NONE_TAKEN
+            said = (
+                f"The screenshot of the visible part is {self._shown_as}/{name} ({picture}); {follows}. In words:\nAt"
+            )
+            told = await self._tell(said, with_snapshot=True, max_bytes=4_000)
+            return Shown(told, picture.data) if self._images else told
 
     def _opened(self) -> Page:
         if self._page is None:
@@ -262,7 +271,12 @@ def _shorter(told: str, before: Sequence[str], now: Sequence[str]) -> str:
 
 
 def browser_tools(
-    page_factory: PageFactory, base_url: Callable[[], str], outputs_dir: Path, shown_as: str = "/outputs"
+    page_factory: PageFactory,
+    base_url: Callable[[], str],
+    outputs_dir: Path,
+    shown_as: str = "/outputs",
+    *,
+    images: bool = False,
 ) -> list[Tool]:
     """The browser tools of one session.
 
@@ -271,8 +285,9 @@ def browser_tools(
         base_url: where the session's application answers now; empty: it does not run.
         outputs_dir: where screenshots go.
         shown_as: the name of that directory for the model.
+        images: whether the model takes pictures.
     """
-    surfing = Surfing(page_factory, base_url, outputs_dir, shown_as)
+    surfing = Surfing(page_factory, base_url, outputs_dir, shown_as, images)
     return [
         Tool(
             "browser_open",
@@ -298,7 +313,8 @@ def browser_tools(
         ),
         Tool(
             "browser_screenshot",
-            "Keep a picture of the visible part of the open page in a file for people and describe it in text.",
+            "Keep a picture of the visible part of the open page in a file for people and describe it in text; show it "
+            "too if you take pictures.",
             ScreenshotArguments,
             surfing.screenshot,
         ),

@@ -6,9 +6,7 @@ Their texts are the same on every machine: a recorded conversation must fit agai
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,12 @@ from pydantic import Field
 from harness.errors import ToolFailed, ToolRetry
 from harness.sandbox.policy import PROTECTED
 from harness.tools import search
+from harness.tools.apart import run_apart
+from harness.tools.picture import NONE_TAKEN, is_picture, read_picture
 from harness.tools.places import Places
 from harness.tools.syntax import syntax_errors
 from harness.tools.texts import Text, apply_edits, decode, numbered
-from harness.tools.tool import Arguments, Tool
+from harness.tools.tool import Arguments, Shown, Tool
 
 READ_BYTES = 10 << 20
 WRITE_CHARACTERS = 2_000_000
@@ -81,13 +81,22 @@ def file_tools(
     outputs_dir: Path | None = None,
     search_seconds: float = SEARCH_SECONDS,
     top: Path | None = None,
+    *,
+    images: bool = False,
 ) -> list[Tool]:
-    """The five tools of one session, for the project in `worktree`; the other arguments are those of `Places`."""
-    desk = _Desk(Places(worktree, protected, outputs_dir, top), search_seconds)
+    """The five tools of one session, for the project in `worktree`.
+
+    Args:
+        worktree: as for `Places`, like protected, outputs_dir and top.
+        search_seconds: after which listing or searching is ended.
+        images: whether the model takes pictures.
+    """
+    desk = _Desk(Places(worktree, protected, outputs_dir, top), search_seconds, images)
     return [
         Tool(
             "read_file",
-            "Read a text file with line numbers; long ones in parts by first_line and last_line.",
+            "Read a text file with line numbers; long ones in parts by first_line and last_line. Of a picture it tells "
+            "kind and size, and shows it if you take pictures.",
             ReadFile,
             desk.read,
         ),
@@ -121,13 +130,21 @@ def file_tools(
 class _Desk:
     """The tools' functions; they share only the places they may go to."""
 
-    def __init__(self, places: Places, search_seconds: float) -> None:
+    def __init__(self, places: Places, search_seconds: float, images: bool) -> None:
         self._places = places
         self._search_seconds = search_seconds
+        self._images = images
 
-    async def read(self, asked: ReadFile) -> str:
-        text = decode(self._places.read(asked.path, READ_BYTES)).text
-        return numbered(text, asked.first_line, asked.last_line, asked.path)
+    async def read(self, asked: ReadFile) -> str | Shown:
+        data = self._places.read(asked.path, READ_BYTES)
+        if is_picture(data):
+            return await self._picture(asked.path, data)
+        return numbered(decode(data).text, asked.first_line, asked.last_line, asked.path)
+
+    async def _picture(self, path: str, data: bytes) -> str | Shown:
+        picture = await read_picture(data)
+        told = f"{path} is a picture ({picture})"
+        return Shown(f"{told}; it follows.", picture.data) if self._images else f"{told}; {NONE_TAKEN}."
 
     async def write(self, asked: WriteFile) -> str:
         old = self._old(asked.path)
@@ -191,28 +208,12 @@ def _left_out(found: dict[str, Any]) -> str:
 
 
 async def _looked(question: dict[str, Any], way: Sequence[int], seconds: float) -> dict[str, Any]:
-    searcher = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", search.__file__),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        pass_fds=way,
-        env={},
-    )
     try:
-        async with asyncio.timeout(seconds):
-            out, errors = await searcher.communicate(json.dumps(question).encode())
+        answer = await run_apart(search.__file__, json.dumps(question).encode(), seconds, way)
     except TimeoutError as exc:
         simpler = "use a simpler pattern, or" if "pattern" in question else "a pattern in a .gitignore may be too hard;"
         raise ToolRetry(f"It took longer than {seconds:g} s; {simpler} name a smaller directory.") from exc
-    finally:
-        if searcher.returncode is None:
-            searcher.kill()
-            await searcher.wait()
-    if searcher.returncode:
-        why = (errors.decode(errors="replace").strip().splitlines() or ["no reason was given"])[-1]
-        raise ToolFailed(f"The files cannot be looked through: {why}")
-    found: dict[str, Any] = json.loads(out)
+    found: dict[str, Any] = json.loads(answer)
     if "wrong" in found:
         raise ToolRetry(f"The pattern cannot be used: {found['wrong']}")
     return found

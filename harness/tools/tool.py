@@ -20,6 +20,15 @@ class Arguments(BaseModel):
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A result with a picture, for models that take pictures."""
+
+    text: str
+    picture: bytes
+    """PNG or JPEG, as it can be sent."""
+
+
+@dataclass(frozen=True)
 class Tool:
     """One thing the coder can call."""
 
@@ -27,8 +36,8 @@ class Tool:
     description: str
     """Read by the model: what it does, what it returns, when to use it. At most three sentences."""
     arguments: type[Arguments]
-    call: Callable[[Any], Awaitable[str]]
-    """Takes a validated instance of `arguments`, returns the text for the model.
+    call: Callable[[Any], Awaitable[str | Shown]]
+    """Takes a validated instance of `arguments`, returns what the model gets.
 
     Raises: ToolRetry, ToolFailed: the text goes to the model.
     """

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser_support import PlainRoom, Site
+from PIL import Image
 
 from harness.browser.browser import Browser
 from harness.errors import ToolRetry
@@ -44,7 +47,7 @@ async def tools(tmp_path: Path) -> AsyncIterator[tuple[Callable[[], dict[str, To
     site.close()
 
 
-async def use(tools: dict[str, Tool], tool: str, /, **arguments: object) -> str:
+async def use(tools: dict[str, Tool], tool: str, /, **arguments: object) -> Any:
     return await tools[tool].call(tools[tool].arguments.model_validate(arguments))
 
 
@@ -61,8 +64,25 @@ async def test_the_coder_uses_its_application(tools, tmp_path: Path):
     assert "Nothing changed" in await use(by_name, "browser_snapshot"), "it was told already"
     assert "listitem [" in await use(by_name, "browser_snapshot", whole=True)
     shot = await use(by_name, "browser_screenshot")
-    assert "/outputs/screenshot-1.png" in shot
+    assert "/outputs/screenshot-1.png (PNG, " in shot
+    assert "this model takes no pictures" in shot
     assert (tmp_path / "outputs" / "screenshot-1.png").read_bytes().startswith(b"\x89PNG")
+
+
+async def test_who_takes_pictures_is_shown_the_page(tmp_path: Path):
+    site, browser = Site(), await Browser.start(PlainRoom(), VerifySettings())
+    site.pages = {"/": "<!doctype html><body style='background:#c00;margin:0'>"}
+    try:
+        surf = browser_tools(browser.new_page, lambda: site.url, tmp_path / "outputs", images=True)
+        tools = {tool.name: tool for tool in surf}
+        await use(tools, "browser_open")
+        shown = await use(tools, "browser_screenshot")
+    finally:
+        await browser.close()
+        site.close()
+    with Image.open(io.BytesIO(shown.picture)) as picture:
+        assert f"(PNG, {picture.width} x {picture.height} pixels); the picture follows. In words:\nAt /" in shown.text
+        assert picture.convert("RGB").getpixel((10, 10)) == (204, 0, 0)
 
 
 async def test_a_later_snapshot_tells_what_changed_when_that_is_shorter(tools):

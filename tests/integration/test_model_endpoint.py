@@ -415,6 +415,19 @@ async def test_a_second_model_of_the_same_endpoint_has_its_key(start: Start, mon
     assert endpoint.requests[-1].headers["authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.parametrize("images", [True, False])
+async def test_a_second_model_gets_pictures_only_if_it_takes_them(start: Start, images: bool) -> None:
+    def script(request: Any) -> Any:
+        return text("seen") if request.body["model"] == "small" else status(402, "quota")
+
+    model, endpoint, _ = await start(script, images=True, fallback={"name": "small", "images": images})
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    await model.call("coder", "c", [*QUESTION, HumanMessage([{"type": "text", "text": "see"}, picture])])
+    first, second = (request.messages[-1]["content"] for request in endpoint.requests)
+    assert first[1] == picture
+    assert second == (first if images else "see\n[a picture, not shown here]")
+
+
 async def test_what_only_another_prompt_mends_is_not_given_to_the_second(start: Start) -> None:
     too_long = status(400, "maximum context length", code="context_length_exceeded")
     model, endpoint, _ = await start(lambda _: too_long, fallback={"name": "small"})

@@ -241,7 +241,7 @@ def test_a_session_is_told_readably_and_torn_lines_are_counted(harness: Callable
     assert "brief of F1\n  Build it." in told
     assert "turn 3 (coder; 1,200 (900 cached) in, 40 out, 1.5 s)\n  I look." in told
     assert "  > read_file app.js\n    line 0" in told
-    assert "... 12 more lines" in told
+    assert "... 12 more lines\n    picture: pictures/a.png, beside this file" in told
     assert "verdict on F1: not yet\n  step 2: nothing seen" in told
     assert "(1 lines could not be read" in told
     assert "\x1b" not in told
@@ -361,7 +361,7 @@ def write_session(project_dir: Path, session_id: str, torn: str = "") -> None:
             role="coder", conversation="c", turn=3, text="I \x1b[31mlook.", input_tokens=1200, cached_tokens=900,
             output_tokens=40, seconds=1.5,
         ),
-        ToolReturned(name="read_file", args={"path": "app.js"}, result=result),
+        ToolReturned(name="read_file", args={"path": "app.js"}, result=result, picture="a.png"),
         VerdictReached(feature_id="F1", passed=False, reason="step 2: nothing seen"),
     ]  # fmt: skip
     directory = Project.find(project_dir).trajectories_dir / "t-1"

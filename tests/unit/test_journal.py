@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.journal import Journal
+from harness.journal import Journal, Result
 
 
 class Tools:
@@ -15,18 +15,19 @@ class Tools:
     def __init__(self, worktree: Path) -> None:
         self.worktree, self.calls = worktree, 0
 
-    async def __call__(self, name: str, args: dict[str, Any]) -> str:
+    async def __call__(self, name: str, args: dict[str, Any]) -> Result:
         self.calls += 1
         path = self.worktree / str(args["path"])
         if len(path.name) < 200:
             path.write_text((path.read_text() if path.exists() else "") + "x")
-        return f"done {self.calls}"
+        return Result(f"done {self.calls}", f"{self.calls}.png")
 
 
 async def test_a_call_with_a_result_is_told_again_and_not_carried_out(tmp_path: Path) -> None:
     tools, file = Tools(tmp_path), tmp_path / "calls.jsonl"
-    assert await Journal(file, tmp_path).once("c1", "edit_file", {"path": "a"}, tools) == "done 1"
-    assert await Journal(file, tmp_path).once("c1", "edit_file", {"path": "a"}, tools) == "done 1"
+    for _ in range(2):
+        done = await Journal(file, tmp_path).once("c1", "edit_file", {"path": "a"}, tools)
+        assert done == Result("done 1", "1.png")
     assert tools.calls == 1
 
 
@@ -58,8 +59,8 @@ async def test_names_no_file_can_have_and_texts_no_file_can_hold_stop_nothing(tm
 
 
 class Harmless:
-    async def __call__(self, name: str, args: dict[str, Any]) -> str:
-        return "said \ud800"
+    async def __call__(self, name: str, args: dict[str, Any]) -> Result:
+        return Result("said \ud800")
 
 
 async def test_a_cut_call_never_puts_back_a_file_outside(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import os
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from harness.errors import ToolFailed, ToolRetry
 from harness.sandbox.policy import PROTECTED
-from harness.tools import search
+from harness.tools import scaling, search
+from harness.tools.apart import run_apart
 from harness.tools.files import file_tools
 from harness.tools.places import fold
 
@@ -377,6 +382,83 @@ async def test_a_binary_file_is_refused(worktree: Path) -> None:
     (worktree / "image.png").write_bytes(b"\x89PNG\0\0")
     with pytest.raises(ToolFailed, match="binary"):
         await call(worktree, "read_file", path="image.png")
+
+
+def drawn(kind: str, size: tuple[int, int] = (640, 480), mode: str = "RGB") -> bytes:
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize(size).convert(mode).save(file, kind)
+    return file.getvalue()
+
+
+async def read_as(worktree: Path, path: str, *, images: bool) -> Any:
+    tool = next(t for t in file_tools(worktree, images=images) if t.name == "read_file")
+    return await tool.call(tool.arguments(path=path))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
+async def test_a_picture_is_shown_to_a_model_that_takes_pictures_and_told_to_others(worktree: Path, kind: str) -> None:
+    (worktree / "logo").write_bytes(drawn(kind))
+    shown = await read_as(worktree, "logo", images=True)
+    assert shown.text == f"logo is a picture ({kind}, 640 x 480 pixels); it follows."
+    with Image.open(io.BytesIO(shown.picture)) as seen:
+        assert (seen.format, seen.size) == ("PNG", (640, 480))
+    told = await read_as(worktree, "logo", images=False)
+    assert told == f"logo is a picture ({kind}, 640 x 480 pixels); this model takes no pictures."
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+async def test_a_large_picture_is_scaled_down_and_encoded_anew(worktree: Path, mode: str) -> None:
+    noise = Image.effect_noise((2000, 1000), 200).convert(mode)
+    noise.save(worktree / "noise.png", "PNG")
+    shown = await read_as(worktree, "noise.png", images=True)
+    assert "PNG, 2000 x 1000 pixels" in shown.text
+    assert len(shown.picture) <= scaling.MOST_BYTES
+    with Image.open(io.BytesIO(shown.picture)) as seen:
+        assert seen.format == "JPEG"
+        assert max(seen.size) in (1568, 784), "noise is hard to write down"
+
+
+async def test_a_picture_that_unpacks_to_more_than_memory_holds_is_refused(
+    worktree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("1", (10_000, 5_000)).save(worktree / "bomb.png")
+    bomb = (worktree / "bomb.png").read_bytes()
+    assert len(bomb) < 10_000
+    with pytest.raises(ToolFailed, match="too many"):
+        await read_as(worktree, "bomb.png", images=True)
+    monkeypatch.setattr(scaling, "MOST_PIXELS", 10**9)
+    assert scaling.scaled(bomb)[0]["width"] == 10_000, "it is that limit, not the picture"
+
+
+async def test_what_only_begins_as_a_picture_is_a_binary_file(worktree: Path) -> None:
+    for name, data in {
+        "cut": drawn("JPEG")[:300],
+        "text": b"\x89PNG\r\n\x1a\nhello",
+        "webp": b"RIFF\0\0\0\0WEBP",
+    }.items():
+        (worktree / name).write_bytes(data)
+        with pytest.raises(ToolFailed, match="binary file that begins as a picture"):
+            await read_as(worktree, name, images=True)
+
+
+LONG_PROGRAM = "import os, sys; sys.stdin.read(); print(sorted(os.environ), flush=True)"
+
+
+async def test_a_program_apart_has_no_environment_of_ours_and_is_ended_when_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    program = tmp_path / "program.py"
+    program.write_text(LONG_PROGRAM)
+    assert b"OPENAI" not in await run_apart(str(program), b"", 20)
+    ours = await asyncio.create_subprocess_exec(sys.executable, str(program), stdin=-3, stdout=-1)
+    assert b"OPENAI_API_KEY" in (await ours.communicate())[0], "else the first says nothing"
+    program.write_text(f"{LONG_PROGRAM}\nwhile True: pass")
+    with pytest.raises(TimeoutError):
+        await run_apart(str(program), b"", 0.5)
+    program.write_text("raise SystemExit('it fell over')")
+    with pytest.raises(ToolFailed, match="it fell over"):
+        await run_apart(str(program), b"", 20)
 
 
 async def test_a_huge_file_is_refused(worktree: Path) -> None:
