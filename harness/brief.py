@@ -14,11 +14,13 @@ from harness.prompts import fence
 
 BRIEF_TOKENS = 6000
 _CHARACTERS_PER_TOKEN = 4
+_LIMIT = BRIEF_TOKENS * _CHARACTERS_PER_TOKEN
 _FILES_SHOWN = 80
 _SUMMARY = 1200
 """Characters of what a session said at its end."""
 _CONVENTIONS = 6000
 """Characters of the project's conventions."""
+_MAP = "Files that seem to matter most here, with the lines at which something is defined; others may matter more."
 CONVENTIONS = ("AGENTS.md", "CLAUDE.md")
 """Where a project says how it is worked on; the first that is there counts."""
 
@@ -33,6 +35,7 @@ def render_brief(
     files: Sequence[str],
     recalled: str,
     conventions: str = "",
+    outline: str = "",
 ) -> str:
     """Put the first message together.
 
@@ -46,6 +49,7 @@ def render_brief(
         files: paths in the tree.
         recalled: quoted records.
         conventions: what the project's own file for coding agents says; empty: it has none.
+        outline: what is defined where; empty: the tree is small. It is told where there is room for all of it.
     """
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(feature.steps, 1))
     assumed = "; what is assumed does not stand in the text" if "(assumed)" in contract_words else ""
@@ -63,7 +67,9 @@ def render_brief(
         f"Files:\n{fence(_lines(files[:_FILES_SHOWN], len(files)), 'git ls-files')}" if files else "The tree is empty.",
         f"# What earlier sessions learned\n\n{recalled}",
     ]
-    return _cut("\n\n".join(part for part in parts if part))
+    text = _cut("\n\n".join(part for part in parts if part))
+    drawn = f"\n\n# Map of the code\n\n{_MAP}\n{fence(outline, 'the last commit')}" if outline else ""
+    return text + drawn if len(text) + len(drawn) <= _LIMIT else text
 
 
 def render_evidence(reason: str, repairs_left: int, contract_words: str = "", answer: str = "") -> str:
@@ -106,5 +112,4 @@ def _lines(names: Sequence[str], total: int = 0) -> str:
 
 
 def _cut(text: str) -> str:
-    limit = BRIEF_TOKENS * _CHARACTERS_PER_TOKEN
-    return text if len(text) <= limit else text[:limit] + "\n[the rest of the brief was cut]"
+    return text if len(text) <= _LIMIT else text[:_LIMIT] + "\n[the rest of the brief was cut]"

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from harness import outline
 from harness.brief import CONVENTIONS, render_brief, render_evidence
 from harness.project import write_atomic
 from harness.tools.memory import quote
@@ -165,7 +166,15 @@ class Desk:
             await self.ledger.files(),
             quote(recalled.after(own) if own else recalled),
             await self._conventions(),
+            await self._outline(),
         )
+
+    async def _outline(self) -> str:
+        """Where in the code to look for what the feature is about."""
+        tree = await self.ledger.tree()
+        sources = await tree.read_all(outline.ENDINGS, outline.FILE_BYTES, outline.ALL_BYTES)
+        wanted = " ".join([self.feature.description, *self.feature.steps, await self._words()])
+        return await outline.outline(sources, wanted, [commit.files for commit in await tree.log(outline.COMMITS)])
 
     async def _conventions(self) -> str:
         tree = await self.ledger.tree()

@@ -1,4 +1,4 @@
-"""Ids of trees with some names left out, computed without writing anything into the repository."""
+"""Trees read as a whole, without a checkout: files of one, and ids of some with names left out."""
 
 from __future__ import annotations
 
@@ -30,6 +30,43 @@ async def contents(git: Git, shas: Sequence[str], prefix: str, without: Sequence
     left_out = {name.encode() for name in without}
     rows = [trees[n : n + len(levels)] for n in range(0, len(trees), len(levels))]
     return {sha: _without(row, prefix, left_out) for sha, row in zip(shas, rows, strict=True)}
+
+
+async def read_files(
+    git: Git, sha: str, prefix: str, endings: tuple[str, ...], most_bytes: int, all_bytes: int
+) -> dict[str, bytes]:
+    """Plain files of a commit, by their paths from the top, in order.
+
+    Args:
+        git: where the commit is.
+        sha: of the commit.
+        prefix: the directory they lie in; empty: the top.
+        endings: of their names.
+        most_bytes: larger ones are left out.
+        all_bytes: those beyond so much together are left out.
+    """
+    where = ("--", f"{prefix}/") if prefix else ()
+    rows = [row.partition("\t") for row in await git.paths("ls-tree", "-r", "-l", "-z", "--full-tree", sha, *where)]
+    wanted, left = {}, all_bytes
+    for facts, _, name in rows:
+        mode, _, blob, size = facts.split()
+        if mode.startswith("100") and name.endswith(endings) and int(size) <= min(most_bytes, left):
+            wanted[name] = blob
+            left -= int(size)
+    if not wanted:
+        return {}
+    answer = await git.run_bytes("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in wanted.values()).encode())
+    return dict(zip(wanted, _blobs(answer), strict=True))
+
+
+def _blobs(answer: bytes) -> Iterator[bytes]:
+    """Take the answer of `cat-file --batch` about blobs apart."""
+    position = 0
+    while position < len(answer):
+        end = answer.index(b"\n", position)
+        size = int(answer[position:end].split(b" ")[2])
+        yield answer[end + 1 : end + 1 + size]
+        position = end + size + 2
 
 
 def _levels(prefix: str) -> list[str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from harness.commits import Commit, find_commit, from_root, make_message, read_log, split_message, to_root
 from harness.errors import RepoError
 from harness.git import NO_PROGRAMS, Git
+from harness.git_trees import read_files
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class Worktree:
         """A file as a commit has it, whatever lies in the tree; None when it has none."""
         answer = await self.git.ask("cat-file", "blob", f"{at}:{to_root(name, self.prefix)}")
         return answer.out if answer.code == 0 else None
+
+    async def read_all(self, endings: tuple[str, ...], most_bytes: int, all_bytes: int) -> dict[str, bytes]:
+        """Plain files of the last commit whose names end so, but for large ones; the other arguments: `read_files`."""
+        found = await read_files(self.git, "HEAD", self.prefix, endings, most_bytes, all_bytes)
+        return {from_root(name, self.prefix): content for name, content in found.items()}
 
     async def files(self) -> list[str]:
         """Tracked paths of the project."""

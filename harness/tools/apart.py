@@ -16,7 +16,7 @@ async def run_apart(program: str, given: bytes, seconds: float, descriptors: Seq
     """What a program answers on standard output.
 
     Args:
-        program: file of a module that imports nothing of the harness.
+        program: file of a module with a `main`.
         given: its standard input.
         seconds: after which it is killed.
         descriptors: that it may use, under the same numbers.

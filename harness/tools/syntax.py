@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node, Parser, Tree
 
 GRAMMARS = {
     ".py": ("tree_sitter_python", "language"),
@@ -47,15 +47,23 @@ def syntax_errors(path: str, text: str) -> str:
     data = text.encode("utf-8", errors="replace")
     if suffix not in GRAMMARS or len(data) > MOST_BYTES:
         return ""
-    end = time.monotonic() + PARSE_SECONDS
-    try:
-        tree = _parser(suffix).parse(lambda at, _: data[at : at + CHUNK], progress_callback=lambda *_: _is_past(end))
-    except ValueError:  # it takes too long, and nobody waits for a hint
+    if (tree := parse(suffix, data, PARSE_SECONDS)) is None:
         return ""
     wrong = _WRONG.get(suffix, _unparsed)(tree.root_node)
     lines = list(dict.fromkeys(_said(node, data) for node in wrong))
     more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return "\n".join(["It cannot be parsed:", *lines[:SHOWN], *more]) if lines else ""
+
+
+def parse(suffix: str, data: bytes, seconds: float) -> Tree | None:
+    """The tree of a text; None when that takes too long, as nobody waits for a hint."""
+    end = time.monotonic() + seconds
+    parser = _parser(suffix)
+    try:
+        return parser.parse(lambda at, _: data[at : at + CHUNK], progress_callback=lambda *_: time.monotonic() > end)
+    except ValueError:
+        parser.reset()  # else it would go on with this text at the next
+        return None
 
 
 @cache
@@ -64,10 +72,6 @@ def _parser(suffix: str) -> Parser:
 
     module, function = GRAMMARS[suffix]
     return Parser(Language(getattr(import_module(module), function)()))
-
-
-def _is_past(moment: float) -> bool:
-    return time.monotonic() > moment
 
 
 def _unparsed(root: Node) -> Iterator[Node]:

@@ -544,3 +544,24 @@ async def test_gits_own_words_reach_the_person(project_dir: Path) -> None:
     (tree.git.git_dir / "HEAD").write_text("nonsense")
     with pytest.raises(RepoError, match=r"git rev-parse failed in .*not a git repository"):
         await tree.head()
+
+
+async def test_the_sources_of_the_last_commit_are_read_at_once(project_dir: Path) -> None:
+    (project_dir / "app").mkdir()
+    (project_dir / "app" / "a.py").write_text("x = 'caf\u00e9'\n", encoding="utf-8")
+    (project_dir / "app" / "b \u00fc\n.js").write_text("")
+    (project_dir / "app" / "big.py").write_text("#" * 3000)
+    (project_dir / "app" / "text.md").write_text("# Words\n")
+    (project_dir / "app" / "link.py").symlink_to("/etc/passwd")
+    git(project_dir, "add", "--all")
+    git(project_dir, "commit", "--quiet", "-m", "sources")
+    _, tree = await opened(project_dir)
+    (tree.path / "app" / "a.py").unlink()
+    (tree.path / "app" / "a.py").symlink_to("/etc/passwd")  # what lies in the tree now is not what is read
+    wanted = {"app/a.py": "x = 'caf\u00e9'\n".encode(), "app/b \u00fc\n.js": b""}
+    assert await tree.read_all((".py", ".js"), 1000, 10_000) == wanted
+    assert set(await tree.read_all((".py", ".js"), 10_000, 3010)) == {*wanted}, "the big one is more than all may be"
+    assert set(await tree.read_all((".py",), 10_000, 10_000)) == {"app/a.py", "app/big.py"}
+    assert await tree.read_all((".rs",), 1000, 1000) == {}
+    _, inner = await opened(project_dir / "app", "harness/t2")
+    assert set(await inner.read_all((".py", ".js"), 1000, 10_000)) == {"a.py", "b \u00fc\n.js"}
