@@ -128,7 +128,7 @@ class Session:
         tools: what can be called; `finish` is added.
         journal: what the session already did.
         tree_state: names the tree's content now, to tell whether anything changed in many turns.
-        pictures: where those that tools return are kept; None: beside nothing, so they are not shown.
+        pictures: where those that tools return are kept; None: no tool returns any.
     """
 
     def __init__(

@@ -1,0 +1,153 @@
+"""What each role is told, as it is sent: a change of it is a change of what models do, and is to be seen as one.
+
+The snapshots lie in tests/unit/snapshots. After a change that was meant, write them anew and look at the difference:
+
+    .venv/bin/python tests/unit/test_prompt_snapshots.py
+
+A recorded conversation fits no more after that; the demo is to be recorded again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from harness.brief import render_brief, render_evidence
+from harness.features import Feature, FeatureList, Totals
+from harness.model.ask import submit_tool
+from harness.pictures import message_of
+from harness.planning import Plan, next_batch, write_specification
+from harness.progress import SessionEntry
+from harness.prompts import load_prompt
+from harness.session import _FINISH, _NUDGE, _SILENT
+from harness.specification import Specification
+from harness.tools.browser import browser_tools
+from harness.tools.files import file_tools
+from harness.tools.memory import memory_tools
+from harness.tools.shell import shell_tools
+from harness.verify.author import Known, contract_words, write_contract
+from harness.verify.binder import Binder, Moment
+from harness.verify.check import Act, Contract, Expectation
+
+SNAPSHOTS = Path(__file__).with_name("snapshots")
+COMMAND = ".venv/bin/python tests/unit/test_prompt_snapshots.py"
+
+FEATURE = Feature(
+    id="F002",
+    description='The button "Clear" empties the list.',
+    steps=('Add "Buy milk"', 'Press "Clear"', "Verify that the list is empty"),
+    status="open",
+    reason="",
+)
+SPEC = "# Notes\n\n1. Notes can be added.\n2. Clear empties the list."
+CONTRACT = Contract(
+    feature_id="F002",
+    targets={"clear": 'the button "Clear"', "entry": "an entry of the list"},
+    items=[
+        Act(act="click", step=2, target="clear"),
+        Expectation(expect="hidden", step=3, target="entry"),
+    ],
+)
+
+
+class Heard(Exception):
+    """Carries what a model was asked."""
+
+
+class Listener:
+    """Stands where the model stands, and tells what it was asked."""
+
+    async def ask(self, role: str, conversation: str, messages: list[Any], answer: Any, **_: Any) -> Any:
+        raise Heard(role, messages, answer)
+
+
+def asked(call: Callable[[Any], Coroutine[Any, Any, Any]]) -> str:
+    """All that a role is sent at its first call; of prompts that are files only which version."""
+    with pytest.raises(Heard) as heard:
+        asyncio.run(call(Listener()))
+    role, messages, answer = heard.value.args
+    return "\n\n".join([f"# {role}", *(said(m.type, m.text) for m in messages), schema(submit_tool(answer))])
+
+
+def said(kind: str, text: str) -> str:
+    prompts = {load_prompt(p.stem): p.name for p in (Path(__file__).parents[2] / "prompts").glob("*.md")}
+    if text in prompts:
+        return f"## {kind}\n\nprompts/{prompts[text]}, version {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return f"## {kind}\n\n{text}"
+
+
+def schema(tool: dict[str, Any]) -> str:
+    """Name, description, and a line for each argument and each type of arguments."""
+    function = tool["function"]
+    parts = function["parameters"]
+    lines = {**parts.get("properties", {}), "required": parts.get("required", []), **parts.get("$defs", {})}
+    told = [f"{name}: {json.dumps(what, sort_keys=True, ensure_ascii=False)}" for name, what in lines.items()]
+    return "\n".join([f"## tool {function['name']}", "", function["description"], "", *told])
+
+
+def coder() -> str:
+    entry = SessionEntry(session="s1", feature="F001", outcome="passed", summary="The list works.", next="Keep it.")
+    totals, words = Totals(total=2, passing=1, open=1, parked=0), contract_words(CONTRACT)
+    brief = render_brief(
+        FEATURE, "2. Clear empties the list.", words, totals, [entry], ["F001: the list"], ["app.js", "init.sh"],
+        "<recalled>\nNothing is remembered about that.\n</recalled>", "Use tabs.", "app.js (3 lines)\n  1: add()",
+    )  # fmt: skip
+    parts = [said("system", load_prompt("coder")), said("human", brief)]
+    parts += [said("human", render_evidence("step 3: an entry is still there", left, words)) for left in (2, 1, 0)]
+    parts += [said("human", _NUDGE.format(why="The last 3 calls were the same")), said("human", _SILENT)]
+    picture = message_of([("browser_screenshot", "call_1", "a.png")])
+    return "\n\n".join(["# coder", *parts, said("human", picture.text), said("system", load_prompt("scaffold"))])
+
+
+def tools() -> str:
+    nothing, here = cast("Any", None), Path()
+    names = {"project": "p", "thread_id": "t", "session_id": "s", "feature_id": "f"}
+    every = [*file_tools(here), *shell_tools(nothing, here), *browser_tools(nothing, str, here)]
+    every += [*memory_tools(nothing, **names), _FINISH]
+    return "\n\n".join(["# tools of the coder", *(schema(tool.schema()) for tool in every)])
+
+
+def author() -> str:
+    known = Known({"list": "the list of notes"})
+    return asked(lambda model: write_contract(model, FEATURE, "2. Clear empties the list.", known, "c"))
+
+
+def binder() -> str:
+    moment = Moment("before item 1", {"clear": "it matched 2 elements"}, ["entry"], "- button Clear [e1]")
+    return asked(lambda model: Binder(model, CONTRACT, FEATURE, "c").ask(moment))
+
+
+def planner() -> str:
+    plan = Plan(features=FeatureList(features=(FEATURE.model_copy(update={"covers": ("4",)}),)))
+    return asked(lambda model: next_batch(model, Specification(SPEC), plan, 5, ["app.js"], "c"))
+
+
+def specification() -> str:
+    return asked(lambda model: write_specification(model, "a page for notes", "c"))
+
+
+ROLES = {each.__name__: each for each in (coder, tools, author, binder, planner, specification)}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_role_is_told_is_what_was_last_agreed(role: str) -> None:
+    agreed = (SNAPSHOTS / f"{role}.md").read_text(encoding="utf-8")
+    assert ROLES[role]() + "\n" == agreed, f"\nif this change was meant, write it down and look at it: {COMMAND}"
+
+
+def test_every_prompt_is_in_a_snapshot() -> None:
+    agreed = "".join(path.read_text(encoding="utf-8") for path in SNAPSHOTS.glob("*.md"))
+    for path in (Path(__file__).parents[2] / "prompts").glob("*.md"):
+        assert f"prompts/{path.name}, version " in agreed, path.name
+
+
+if __name__ == "__main__":
+    SNAPSHOTS.mkdir(exist_ok=True)
+    for name, render in ROLES.items():
+        (SNAPSHOTS / f"{name}.md").write_text(render() + "\n", encoding="utf-8")
