@@ -45,7 +45,8 @@ async def coder_session(
         calls_file.unlink(missing_ok=True)  # of a session of this name whose checkpoints were lost
     scratch = scratch_dir(parts, session_id)
     policy = room_policy(parts, tree, scratch)
-    async with Room.open(policy, parts.settings.sandbox, parts.project.rooms_dir / f"{session_id}.jsonl") as room:
+    journal = parts.project.rooms_dir / f"{session_id}.jsonl"
+    async with Room.open(policy, parts.settings.sandbox, journal, parts.events.emit) as room:
         port = await room.free_port()
         window = Window(room, parts.settings.verify)
         try:

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from harness.sandbox.bubblewrap import Network
     from harness.sandbox.policy import Policy
     from harness.sandbox.processes import CommandResult, Process, Room
-    from harness.settings import AppSettings
+    from harness.settings import AppSettings, PrepareNetwork
 
 PORTS = 3
 """PORT, PORT_1, PORT_2."""
 OUTPUT_CHARACTERS = 3000
+NETWORK: dict[PrepareNetwork, Network | None] = {"off": None, "registries": "registries", "on": "host"}
 LISTENING = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null"
 
 
@@ -204,8 +205,13 @@ async def prepare(room: Room, app: AppSettings, policy: Policy, stamp: Stamp) ->
     """
     before = stamp.entries()
     restore(policy.data_dir)
-    network: Network | None = "host" if room.settings.prepare_network else None
-    result = await room.run(app.prepare, timeout_seconds=app.prepare_seconds, network=network, policy=policy)
+    writing = replace(policy, mode="project") if policy.mode == "plan" else policy  # what it makes is looked at, too
+    result = await room.run(
+        app.prepare,
+        timeout_seconds=app.prepare_seconds,
+        network=NETWORK[room.settings.prepare_network],
+        policy=writing,
+    )
     if result.exit_code:
         raise AppNotStarted(f"`{app.prepare}` {_ended(result)}.", result.output)
     restore(stamp.seed, policy.data_dir)

@@ -130,7 +130,8 @@ async def open_hall(
     )
     project.rooms_dir.mkdir(parents=True, exist_ok=True)
     try:
-        async with Room.open(policy, settings.sandbox, project.rooms_dir / f"hall-{name}.jsonl") as room:
+        journal = project.rooms_dir / f"hall-{name}.jsonl"
+        async with Room.open(policy, settings.sandbox, journal, events.emit) as room:
             browser = Browser(room, find_chromium(settings.verify.chromium), find_display() if headed else None)
             starting = asyncio.create_task(browser.running())  # while the application starts
             try:

@@ -326,7 +326,7 @@ async def test_the_machines_network_needs_leave(policy: Policy, journal: Path) -
             assert (await room.run(f"exec 3<>{url}", network="none")).exit_code != 0
             with pytest.raises(ShellError, match="not allowed"):
                 await room.run(f"exec 3<>{url}", network="host")
-        allowed = SETTINGS.model_copy(update={"prepare_network": True})
+        allowed = SETTINGS.model_copy(update={"prepare_network": "on"})
         async with Room.open(policy, allowed, journal) as room:
             assert (await room.run(f"exec 3<>{url}", network="host")).exit_code == 0
 
