@@ -110,6 +110,8 @@ class SandboxSettings(_Section):
     """What `project+net` lets through; the project's own file may not name any."""
     prepare_network: PrepareNetwork = "off"
     """What `init.sh prepare` may reach: nothing, the registries of the person's own package clients, or everything."""
+    prepare_cache_mb: int = Field(default=4096, ge=0)
+    """How much is kept of what `prepare` made, for other trees with the same sources; 0: nothing."""
     command_seconds: float = Field(default=120.0, gt=0, allow_inf_nan=False)
     memory_mb: int = Field(default=6144, gt=0)
     output_bytes: int = Field(default=200_000, gt=0)

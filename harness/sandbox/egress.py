@@ -59,8 +59,8 @@ async def resolve(host: str, port: int) -> list[str]:
 
 def environment(hosts: Sequence[AllowedHost]) -> dict[str, str]:
     """What tells programs inside where the proxy is; their own loopback they ask directly."""
-    names = {host.name for host in hosts}
-    url, direct = f"http://127.0.0.1:{PORT}", ",".join(name for name in LOOPBACK if name not in names)
+    given = {host.name for host in hosts}
+    url, direct = f"http://127.0.0.1:{PORT}", ",".join(name for name in LOOPBACK if name not in given)
     names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
     return {**dict.fromkeys(names, url), "NO_PROXY": direct, "no_proxy": direct, "NODE_USE_ENV_PROXY": "1"}
 
