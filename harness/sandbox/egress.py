@@ -188,9 +188,10 @@ def _head_for(request: h11.Request) -> bytes:
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     kept = [(name, value) for name, value in request.headers if name not in BETWEEN_TWO]
     headers = [(b"host", url.netloc.encode()), *kept, (b"connection", b"close")]
-    told = h11.Connection(h11.CLIENT).send(h11.Request(method=request.method, target=path, headers=headers))
-    assert told is not None
-    return told
+    try:
+        return h11.Connection(h11.CLIENT).send(h11.Request(method=request.method, target=path, headers=headers)) or b""
+    except h11.LocalProtocolError as exc:
+        raise _Refused(400, f"no request: {exc}") from exc
 
 
 def _answer(refused: _Refused) -> bytes:

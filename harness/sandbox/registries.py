@@ -13,6 +13,7 @@ import os
 import re
 import urllib.request
 from html.parser import HTMLParser
+from http.client import HTTPException
 from urllib.parse import urljoin
 
 from harness.sandbox.hosts import AllowedHost, hosts_of
@@ -99,7 +100,7 @@ def _links(index: str) -> list[str]:
     if not index.startswith(("http://", "https://")):
         return []
     page, links = urljoin(index.rstrip("/") + "/", PAGE), _Links()
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, HTTPException):
         asked = urllib.request.Request(page, headers={"Accept": "text/html"})
         with urllib.request.urlopen(asked, timeout=PAGE_SECONDS) as answer:
             links.feed(answer.read(PAGE_BYTES).decode(errors="replace"))

@@ -38,7 +38,11 @@ class Server:
         self.asked: list[bytes] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.asked.append(await reader.readuntil(b"\r\n\r\n"))
+        try:
+            self.asked.append(await reader.readuntil(b"\r\n\r\n"))
+        except asyncio.IncompleteReadError:  # somebody who only tried whether there is a way
+            writer.close()
+            return
         writer.write(self.answer)
         await writer.drain()
         writer.close()

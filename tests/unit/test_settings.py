@@ -149,7 +149,8 @@ def test_the_settings_in_the_readme_stand_in_the_file_that_may_hold_them(tmp_pat
     told: list[str] = []
     user_sets(files["~/.config/harness/config.toml"])
     assert (
-        load_settings(project_sets(tmp_path, files["harness.toml"]), None, told.append).sandbox.prepare_network == "on"
+        load_settings(project_sets(tmp_path, files["harness.toml"]), None, told.append).sandbox.prepare_network
+        == "registries"
     )
     assert told == []
     user_config_path().unlink()
