@@ -39,10 +39,20 @@ app.add_typer(check_app, name="check")
 
 
 class Sandbox(str, Enum):  # noqa: UP042 - typer shows the values of this form in every version
-    """Whether commands are shut in."""
+    """How commands are shut in."""
 
+    plan = "plan"
     project = "project"
+    project_net = "project+net"
     off = "off"
+
+
+class PrepareNetwork(str, Enum):  # noqa: UP042 - as above
+    """What `init.sh prepare` may reach."""
+
+    off = "off"
+    registries = "registries"
+    on = "on"
 
 
 class Scope(str, Enum):  # noqa: UP042 - as above
@@ -55,8 +65,20 @@ class Scope(str, Enum):  # noqa: UP042 - as above
 Dir = Annotated[Path, typer.Argument(metavar="DIR", help="The project's directory.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print facts for a program.")]
 Box = Annotated[
-    Sandbox,
-    typer.Option("--sandbox", help="'off' is UNSAFE: code written by a model runs with all your rights."),
+    Sandbox | None,
+    typer.Option(
+        "--sandbox",
+        help="plan: nothing is written; project: the default; project+net: with the hosts of --allow-host; "
+        "off: UNSAFE, code written by a model runs with all your rights.",
+    ),
+]
+Hosts = Annotated[
+    list[str] | None,
+    typer.Option("--allow-host", metavar="HOST[:PORT]", help="Reached with --sandbox project+net; repeatable."),
+]
+Prepare = Annotated[
+    PrepareNetwork | None,
+    typer.Option("--prepare-network", help="What init.sh prepare may reach; registries: those of your own clients."),
 ]
 Record = Annotated[
     Path | None, typer.Option("--record", metavar="FILE", help="Write the conversation with the model to this file.")
@@ -91,7 +113,9 @@ def init(
     thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="Name the build.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept the feature list unseen.")] = False,
     record: Record = None,
-    sandbox: Box = Sandbox.project,
+    sandbox: Box = None,
+    allow_host: Hosts = None,
+    prepare_network: Prepare = None,
 ) -> None:
     """Turn a specification into a feature list.
 
@@ -103,7 +127,12 @@ def init(
     """
     from harness.cli_run import read_spec, run_initialise
 
-    _run(directory, run_initialise(directory, read_spec(spec), thread, features, yes, _flags(sandbox), record))
+    _run(
+        directory,
+        run_initialise(
+            directory, read_spec(spec), thread, features, yes, _flags(sandbox, allow_host, prepare_network), record
+        ),
+    )
 
 
 @app.command()
@@ -114,7 +143,9 @@ def run(
     max_sessions: Annotated[int, typer.Option("--max-sessions", min=0, help="Stop after so many; 0: no limit.")] = 0,
     max_turns: Annotated[int, typer.Option("--max-turns", min=0, help="Stop after so many; 0: no limit.")] = 0,
     record: Record = None,
-    sandbox: Box = Sandbox.project,
+    sandbox: Box = None,
+    allow_host: Hosts = None,
+    prepare_network: Prepare = None,
 ) -> None:
     """Build the open features, one a session.
 
@@ -127,7 +158,7 @@ def run(
     from harness.cli_run import run_build
 
     limits = {"only": feature, "max_sessions": max_sessions, "max_turns": max_turns}
-    _run(directory, run_build(directory, thread, False, _flags(sandbox), record, **limits))
+    _run(directory, run_build(directory, thread, False, _flags(sandbox, allow_host, prepare_network), record, **limits))
 
 
 @app.command()
@@ -135,7 +166,9 @@ def resume(
     thread: Annotated[str, typer.Argument(metavar="THREAD", help="The build to go on with; `harness threads`.")],
     directory: Dir = HERE,
     record: Record = None,
-    sandbox: Box = Sandbox.project,
+    sandbox: Box = None,
+    allow_host: Hosts = None,
+    prepare_network: Prepare = None,
 ) -> None:
     """Go on with a stopped or killed build.
 
@@ -143,7 +176,7 @@ def resume(
     """
     from harness.cli_run import run_build
 
-    _run(directory, run_build(directory, thread, True, _flags(sandbox), record))
+    _run(directory, run_build(directory, thread, True, _flags(sandbox, allow_host, prepare_network), record))
 
 
 @app.command()
@@ -223,7 +256,9 @@ def verify(
     html: Annotated[Path | None, typer.Option("--html", metavar="DIR", help="Write a report with pictures.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Replay again when files change, until Ctrl-C.")] = False,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser in a window, slowly.")] = False,
-    sandbox: Box = Sandbox.project,
+    sandbox: Box = None,
+    allow_host: Hosts = None,
+    prepare_network: Prepare = None,
 ) -> None:
     """Replay the proofs of features that pass.
 
@@ -233,7 +268,9 @@ def verify(
     """
     from harness.cli_verify import Wish, verify_on_change, verify_once
 
-    wish = Wish(directory, feature or (), url, as_json, junit, html, headed, _flags(sandbox))
+    wish = Wish(
+        directory, feature or (), url, as_json, junit, html, headed, _flags(sandbox, allow_host, prepare_network)
+    )
     raise typer.Exit(_wait(verify_on_change(wish) if watch else verify_once(wish)))
 
 
@@ -323,7 +360,9 @@ def check_author(
     directory: DirOption = HERE,
     url: Annotated[str | None, typer.Option("--url", help="A running application instead of init.sh.")] = None,
     as_json: Json = False,
-    sandbox: Box = Sandbox.project,
+    sandbox: Box = None,
+    allow_host: Hosts = None,
+    prepare_network: Prepare = None,
 ) -> None:
     """Write a check for a feature on an application.
 
@@ -334,7 +373,9 @@ def check_author(
     """
     from harness import cli_check
 
-    text, is_kept = _wait(cli_check.author(directory, feature, url, _flags(sandbox), as_json=as_json))
+    text, is_kept = _wait(
+        cli_check.author(directory, feature, url, _flags(sandbox, allow_host, prepare_network), as_json=as_json)
+    )
     typer.echo(text)
     raise typer.Exit(0 if is_kept else 1)
 
@@ -473,8 +514,13 @@ def _take_debug(arguments: list[str]) -> tuple[bool, list[str]]:
     return len(before) < end, before + arguments[end:]
 
 
-def _flags(sandbox: Sandbox) -> dict[str, Any]:
-    return {"sandbox": {"mode": "off"}} if sandbox is Sandbox.off else {}
+def _flags(sandbox: Sandbox | None, hosts: list[str] | None, prepare: PrepareNetwork | None) -> dict[str, Any]:
+    given = {
+        "mode": sandbox and sandbox.value,
+        "hosts": hosts,
+        "prepare_network": prepare and prepare.value,
+    }
+    return {"sandbox": {name: value for name, value in given.items() if value}}
 
 
 def _run(directory: Path | None, work: Work, last_words: str = "") -> NoReturn:

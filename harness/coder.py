@@ -22,6 +22,9 @@ from harness.tools.browser import browser_tools
 from harness.tools.files import file_tools
 from harness.tools.memory import memory_tools
 from harness.tools.shell import shell_tools
+from harness.verify.app import stamp_of
+from harness.verify.prepare_cache import PrepareCache, stamps_dir
+from harness.verify.prepared import restore
 
 if TYPE_CHECKING:
     from harness.browser.browser import Browser, Page
@@ -41,12 +44,15 @@ async def coder_session(
     Raises: SetupError, ShellError: the sandbox cannot be had.
     """
     calls_file = parts.desk_dir(feature_id) / f"{session_id}.calls.jsonl"
-    if not await has_begun(parts, session_id):
-        await tree.reset(base_sha)  # before the room opens: its stand-ins lie in the tree
-        calls_file.unlink(missing_ok=True)  # of a session of this name whose checkpoints were lost
     scratch = scratch_dir(parts, session_id)
     policy = room_policy(parts, tree, scratch)
-    async with Room.open(policy, parts.settings.sandbox, parts.project.rooms_dir / f"{session_id}.jsonl") as room:
+    journal = parts.project.rooms_dir / f"{session_id}.jsonl"
+    if not await has_begun(parts, session_id):
+        await tree.reset(base_sha)  # before the room opens: its stand-ins lie in the tree
+        if await bring_what_was_made(parts, tree, policy, journal):
+            await tree.reset(base_sha)  # what git does not ignore would be taken for the coder's work
+        calls_file.unlink(missing_ok=True)  # of a session of this name whose checkpoints were lost
+    async with Room.open(policy, parts.settings.sandbox, journal, parts.events.emit) as room:
         port = await room.free_port()
         window = Window(room, parts.settings.verify)
         images = parts.settings.model.images
@@ -74,6 +80,24 @@ async def coder_session(
             yield Session(parts, session_id, role, tools, Journal(calls_file, tree.directory), tree_state, pictures)
         finally:
             await window.close()
+
+
+async def bring_what_was_made(parts: Parts, tree: Worktree, policy: Policy, journal: Path) -> bool:
+    """Bring in what `prepare` made of this commit when it was judged: the session itself may have no network.
+
+    Replay: a tree that has it is left alone.
+    """
+    settings, cache = parts.settings, PrepareCache.of(parts.project, parts.settings)
+    stamp = stamp_of(tree.directory, stamps_dir(parts.project), policy)
+    if not settings.app.prepare or stamp.is_valid() or not stamp.begin():
+        return False
+    key = cache.key(stamp.sources(), settings.app, settings.sandbox.prepare_network, policy)
+    if not cache.has(key):
+        return False
+    async with Room.open(policy, settings.sandbox, journal) as room:
+        taken = await cache.take(key, room, policy, stamp)
+    restore(policy.data_dir, stamp.seed if taken else None)
+    return True
 
 
 def scratch_dir(parts: Parts, name: str) -> Path:

@@ -20,7 +20,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
 from harness.coder import clear_scratch, coder_session
-from harness.commits import make_trailers
+from harness.commits import begun_unasked, make_trailers
 from harness.desk import Desk
 from harness.errors import FeaturesOpen, Finished, RepoError
 from harness.events import Committed, ContractWritten, Noticed, SessionStarted, StageStarted, StateChanged
@@ -263,6 +263,9 @@ class Coding:
         self.parts.events.emit(
             Committed(feature_id=feature.id, commit_sha=sha, subject=subject, regressed=verdict.regressed)
         )
+        if begun := begun_unasked(await (await self.ledger.tree()).changed_files(state["base_sha"])):
+            names = ", ".join(begun)
+            self._notice(f"{feature.id} changes files that other programs of yours act on unasked: {names}.", "warning")
         green = {"green_sha": sha} if state["regressed_all"] else {}
         return Command(goto="record", update={**green, "commits": state.get("commits", 0) + 1})
 
@@ -446,8 +449,8 @@ class Coding:
     def _stage(self, stage: str, detail: str = "", feature_id: str = "") -> None:
         self.parts.events.emit(StageStarted(stage=stage, detail=detail, feature_id=feature_id))
 
-    def _notice(self, text: str) -> None:
-        self.parts.events.emit(Noticed(text=text))
+    def _notice(self, text: str, level: Literal["info", "warning"] = "info") -> None:
+        self.parts.events.emit(Noticed(text=text, level=level))
 
 
 def _end(features: FeatureList) -> NoReturn:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,6 +18,17 @@ from harness.git import NO_PROGRAMS, Git
 _TRAILER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): (\S.*)")
 _OURS_IN_PROSE = re.compile(r"^(?=harness-)", re.IGNORECASE | re.MULTILINE)
 _BODY_CHARACTERS = 20_000
+_ACTED_ON = re.compile(
+    r"(^|/)(\.envrc|\.npmrc|\.yarnrc[^/]*|\.gitattributes|\.gitmodules|\.pre-commit-config\.ya?ml|\.mcp\.json"
+    r"|\.(vscode|idea|claude|cursor|harness|devcontainer|husky|githooks|github/workflows)/.*)$",
+    re.IGNORECASE,
+)
+"""Files that shells, editors, agents, git and CI of the person act on when they merely open or receive the project."""
+
+
+def begun_unasked(files: Sequence[str]) -> list[str]:
+    """Those of some files that programs of the person act on unasked; a person should have seen them."""
+    return [name for name in files if _ACTED_ON.search(name)]
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,10 @@ def _state(event: events.StateChanged) -> str:
     return one_line(f"{event.change} {event.feature_id}: {gist(event.reason)}", 600)
 
 
+def _network(event: events.NetworkAsked) -> str:
+    return "" if event.allowed else one_line(f"network: refused {event.host}:{event.port}: {event.reason}", 300)
+
+
 def _notice(event: events.Noticed) -> str:
     return one_line(f"warning: {event.text}" if event.level == "warning" else event.text)
 
@@ -162,5 +166,6 @@ _TELLERS: dict[str, Any] = {
     "replay": _replay,
     "commit": _commit,
     "state": _state,
+    "network": _network,
     "notice": _notice,
 }

@@ -79,14 +79,18 @@ def _settings(directory: Path, flags: dict[str, Any] | None) -> tuple[Settings, 
 
 
 async def _sandbox(settings: Settings) -> list[Finding]:
-    from harness.sandbox.bubblewrap import probe
+    from harness.sandbox.bubblewrap import describe, probe
+    from harness.sandbox.processes import allowed_hosts
 
     if settings.sandbox.mode == "off":
         return [Finding("sandbox", "warn", "It is off: code of a model runs with all your rights.")]
+    if settings.sandbox.mode == "project+net":
+        allowed_hosts(settings.sandbox)
     found = await asyncio.to_thread(probe)
     if not found.is_enforced:
         return [Finding("sandbox", "fail", found.reason, found.remedy)]
-    return [Finding("sandbox", "warn" if found.warning else "ok", found.warning or "it holds what was tried")]
+    findings = [Finding("sandbox", "ok", f"it holds what was tried; {describe(settings.sandbox).partition(': ')[2]}")]
+    return findings + ([Finding("sandbox", "warn", found.warning)] if found.warning else [])
 
 
 async def _chromium(settings: Settings) -> list[Finding]:

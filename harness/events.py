@@ -167,6 +167,19 @@ class StateChanged(_Event):
     reason: str = ""
 
 
+class NetworkAsked(_Event):
+    """Code of the project wanted to reach a host, and was let through or not."""
+
+    kind: Literal["network"] = "network"
+    host: str
+    port: int
+    allowed: bool
+    reason: str = ""
+    """Why not."""
+    address: str = ""
+    """What the name stood for when it was judged."""
+
+
 class Noticed(_Event):
     """Something a person should know that stops nothing."""
 
@@ -198,6 +211,7 @@ Event = Annotated[
     | VerdictReached
     | Committed
     | StateChanged
+    | NetworkAsked
     | Noticed
     | RunEnded,
     Field(discriminator="kind"),

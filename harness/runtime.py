@@ -513,9 +513,14 @@ def _require_tools(settings: Settings, events: Events) -> None:
     Raises: SetupError: with the command that mends it.
     """
     from harness.browser.browser import find_chromium
-    from harness.sandbox.bubblewrap import probe
+    from harness.sandbox.bubblewrap import describe, probe
+    from harness.sandbox.processes import allowed_hosts
 
+    _require_writing(settings)
+    if settings.sandbox.mode == "project+net":
+        allowed_hosts(settings.sandbox)
     find_chromium(settings.verify.chromium)
+    events.emit(Noticed(text=describe(settings.sandbox)))
     if settings.sandbox.mode == "off":
         text = "UNSAFE: the sandbox is off; commands of the model run with your rights."
         events.emit(Noticed(text=text, level="warning"))
@@ -525,6 +530,16 @@ def _require_tools(settings: Settings, events: Events) -> None:
         raise SetupError(enforcement.reason, enforcement.remedy)
     if enforcement.warning:
         events.emit(Noticed(text=enforcement.warning, level="warning"))
+
+
+def _require_writing(settings: Settings) -> None:
+    """Refuse to begin what must write, where nothing may be written."""
+    if settings.sandbox.mode == "plan":
+        raise SetupError(
+            "Nothing can be built in mode `plan`: it only looks.",
+            "`harness verify --sandbox plan` replays proofs so. To build, leave --sandbox plan out, and the mode in "
+            "harness.toml and in your config.toml.",
+        )
 
 
 async def _require_branch(repo: Any) -> None:

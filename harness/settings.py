@@ -12,13 +12,18 @@ import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness.errors import ContractError
 
-SandboxMode = Literal["project", "off"]
+SandboxMode = Literal["plan", "project", "project+net", "off"]
+PrepareNetwork = Literal["off", "registries", "on"]
+HostName = Annotated[
+    str, Field(pattern=r"^(\*\.)?[A-Za-z0-9_][A-Za-z0-9_.-]*(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")
+]
+"""`name`, `*.name` (all below it, not itself) or an address, with `:port`; 443 without one."""
 
 
 class _Section(BaseModel):
@@ -104,12 +109,21 @@ class SandboxSettings(_Section):
     """What code of the project may do."""
 
     mode: SandboxMode = "project"
-    """`off` comes from the command line only; no file may name the mode."""
-    prepare_network: bool = False
-    """Whether `init.sh prepare` may reach the network."""
+    """`plan` only looks: nothing can be written; `project+net` reaches `hosts`; `off` is a flag, never in a file."""
+    hosts: list[HostName] = Field(default_factory=list)
+    """What `project+net` lets through; the project's own file may not name any."""
+    prepare_network: PrepareNetwork = "off"
+    """What `init.sh prepare` may reach: nothing, the registries of the person's own package clients, or everything."""
+    prepare_cache_mb: int = Field(default=4096, ge=0)
+    """How much is kept of what `prepare` made, for other trees with the same sources; 0: nothing."""
     command_seconds: float = Field(default=120.0, gt=0, allow_inf_nan=False)
     memory_mb: int = Field(default=6144, gt=0)
     output_bytes: int = Field(default=200_000, gt=0)
+
+    @field_validator("prepare_network", mode="before")
+    @classmethod
+    def _as_it_was_written_before(cls, value: Any) -> Any:
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class VerifySettings(_Section):
@@ -160,15 +174,17 @@ FOR_PROJECTS = {
     "limits": set(LimitSettings.model_fields),
     "app": set(AppSettings.model_fields),
     "gate": set(GateSettings.model_fields),
-    "sandbox": set(SandboxSettings.model_fields),
+    "sandbox": set(SandboxSettings.model_fields) - {"hosts"},
     "verify": set(VerifySettings.model_fields) - {"chromium"},
 }
 """What the project's own file may set; of the sandbox only to less than the user allows."""
+NARROW_TO_WIDE = {"mode": ("plan", "project", "project+net"), "prepare_network": ("off", "registries", "on")}
+"""Settings of the sandbox that are words; all others are numbers, and a smaller one is narrower."""
 REFUSED = {
-    ("sandbox", "mode"): "the sandbox is switched off on the command line only (`--sandbox off`), never in a file",
-    ("app", "server"): "projects without a server are not supported yet",
+    ("sandbox", "mode", "off"): "it is switched off on the command line only (`--sandbox off`), never in a file",
+    ("app", "server", False): "projects without a server are not supported yet",
 }
-"""Settings that no file may hold, and why."""
+"""Values that no file may hold, and why."""
 
 Tell = Callable[[str], object]
 
@@ -196,7 +212,7 @@ def load_settings(
     for variable, (section, key) in ENVIRONMENT.items():
         if value := os.environ.get(variable):
             environment.setdefault(section, {})[key] = value
-    return Settings.model_validate(_merge(user, accepted, environment, flags or {}))
+    return _validated(_merge(user, accepted, environment, flags or {}), "Mend the flag.")
 
 
 def user_config_path() -> Path:
@@ -207,14 +223,18 @@ def user_config_path() -> Path:
 def _read(path: Path) -> dict[str, Any]:
     """What a file sets, each setting known and of its type."""
     found = _read_toml(path)
-    for (section, key), why in REFUSED.items():
-        if isinstance(values := found.get(section), dict) and key in values:
+    for (section, key, value), why in REFUSED.items():
+        if isinstance(values := found.get(section), dict) and values.get(key) == value:
             raise ContractError(f"{path} sets {section}.{key}: {why}.", "Remove it from that file.")
+    return _validated(found, f"Mend it in {path}.").model_dump(exclude_unset=True)
+
+
+def _validated(found: dict[str, Any], remedy: str) -> Settings:
     try:
-        return Settings.model_validate(found).model_dump(exclude_unset=True)
+        return Settings.model_validate(found)
     except ValidationError as exc:
         lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:5])
-        raise ContractError(f"A setting is not understood: {lines}", f"Mend it in {path}.") from exc
+        raise ContractError(f"A setting is not understood: {lines}", remedy) from exc
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -248,9 +268,13 @@ def _denial(section: str, key: str, value: Any, allowed: SandboxSettings) -> str
     """Why a setting is left out, without its value; empty when it is accepted."""
     if key not in FOR_PROJECTS.get(section, ()):
         return f"may not set {section}.{key}: it is left out"
-    if section == "sandbox" and value > (bound := getattr(allowed, key)):
-        return f"may only narrow {section}.{key}: it stays {str(bound).lower()}"
+    if section == "sandbox" and _width(key, value) > _width(key, bound := getattr(allowed, key)):
+        return f"may only narrow {section}.{key}: it stays {bound}"
     return ""
+
+
+def _width(key: str, value: Any) -> float:
+    return float(NARROW_TO_WIDE[key].index(value)) if key in NARROW_TO_WIDE else float(value)
 
 
 def _merge(*layers: dict[str, Any]) -> dict[str, Any]:

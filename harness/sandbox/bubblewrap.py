@@ -26,10 +26,10 @@ from harness.sandbox import loopback, mounts
 from harness.sandbox.furnish import furnish
 from harness.sandbox.journal import Journal
 from harness.sandbox.mounts import program
-from harness.sandbox.policy import Policy
+from harness.sandbox.policy import DATA, HOME, PROJECT, TEMPORARY, Policy
 from harness.settings import SandboxSettings
 
-Network = Literal["none", "session", "host"]
+Network = Literal["none", "session", "registries", "host"]
 
 PROBE = r"""
 tell() { echo "$1"; }
@@ -43,6 +43,7 @@ echo held
 """
 """Attacks that must fail, run at the start; `$1` is a file that exists outside."""
 PROBE_SECONDS = 30.0
+PREPARE_REACHES = {"registries": "your registries", "on": "everything"}
 
 ROOT_WARNING = "running as root: process limit not enforced, root-owned files stay readable"
 UNSAFE = "or pass --sandbox off (unsafe: commands can do all that you can)"
@@ -83,21 +84,23 @@ def wrap(
     Args:
         policy: what may be seen and written.
         argv: the command, as seen from inside.
-        holder_pid: the process that holds the session's loopback; needed for network "session".
-        network: "none": a loopback of its own; "session": the session's; "host": the machine's, for `prepare`.
+        holder_pid: the process that holds the loopback to join; needed for networks "session" and "registries".
+        network: "none": a loopback of its own; "session": the session's; "registries": one with a proxy, and "host":
+            the machine's, both for `prepare`.
         allow_userns: Chromium builds its own sandbox from user namespaces; they cannot undo the mounts.
         cwd: path inside; None: the project.
         read_only: more host paths, at their own paths.
-        project_writable: False for the browser, which shows pages but edits nothing.
+        project_writable: False for the browser, which shows pages but edits nothing; in mode `plan` it never is.
         status_fd: where bubblewrap tells that it started and how the command ended.
     """
-    if policy.mode == "off":
+    if not policy.is_sandboxed:
         return list(argv)
-    if network == "session" and holder_pid is None:
-        raise ValueError("network 'session' needs the process that holds the loopback")
-    args = [*_join(holder_pid if network == "session" else None), program("bwrap")]
+    joins = network in {"session", "registries"}
+    if joins and holder_pid is None:
+        raise ValueError(f"network {network!r} needs the process that holds the loopback")
+    args = [*_join(holder_pid if joins else None), program("bwrap")]
     args += mounts.system(policy)
-    args += mounts.project(policy, writable=project_writable)
+    args += mounts.project(policy, writable=project_writable and policy.mode != "plan")
     args += mounts.toolchains([*policy.read_only, *read_only])  # after /tmp: they may lie below it on the host
     args += _network(network)
     args += _isolation(allow_userns)
@@ -114,8 +117,8 @@ def _join(holder_pid: int | None) -> list[str]:
 def _network(network: Network) -> Iterator[str]:
     if network == "none":
         yield "--unshare-net"
-    elif network == "host":
-        yield from mounts.client_config()
+    elif network in {"registries", "host"}:
+        yield from mounts.client_config(names_are_resolved=network == "host")
 
 
 def _isolation(allow_userns: bool) -> Iterator[str]:
@@ -181,12 +184,15 @@ def _refusal(message: str) -> Enforcement:
     return Enforcement(False, f"The sandbox cannot be entered: {message}", NAMESPACES + UNSAFE + ".")
 
 
-def describe(policy: Policy, settings: SandboxSettings | None = None) -> str:
+def describe(settings: SandboxSettings) -> str:
     """The one line a run starts with."""
-    settings = settings or SandboxSettings()
     limits = f"{settings.command_seconds:g} s a command, {settings.memory_mb} MB, {settings.output_bytes} bytes kept"
-    if policy.mode == "off":
+    if settings.mode == "off":
         return f"sandbox: OFF, UNSAFE | writes: all you can | network: yes | secrets: readable | limits: {limits}"
-    writes = ", ".join(policy.roots())
-    network = "session loopback" + (", prepare: yes" if settings.prepare_network else "")
-    return f"sandbox: bubblewrap | writes: {writes} | network: {network} | secrets: hidden | limits: {limits}"
+    writes = ", ".join([*([] if settings.mode == "plan" else [PROJECT]), HOME, TEMPORARY, DATA])
+    network = ["session loopback", *(settings.hosts if settings.mode == "project+net" else [])]
+    network += [] if settings.prepare_network == "off" else [f"prepare: {PREPARE_REACHES[settings.prepare_network]}"]
+    return (
+        f"sandbox: bubblewrap, {settings.mode} | writes: {writes} | network: {', '.join(network)}"
+        f" | secrets: hidden | limits: {limits}"
+    )

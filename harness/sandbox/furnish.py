@@ -27,7 +27,7 @@ def furnish(policy: Policy, journal: Journal) -> list[Path]:
     policy.empty_file.write_bytes(b"")
     if policy.outputs_dir:
         policy.outputs_dir.mkdir(parents=True, exist_ok=True)
-    return _stand_ins(policy, journal) if policy.mode == "project" else []
+    return _stand_ins(policy, journal) if policy.is_sandboxed else []
 
 
 def put_away(stand_ins: Sequence[Path]) -> None:

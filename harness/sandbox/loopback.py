@@ -8,33 +8,71 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import sys
 from asyncio.subprocess import PIPE, Process
+from dataclasses import dataclass
 
 from harness.errors import ShellError
 from harness.sandbox.mounts import program
 
-UP = (
-    "import socket,fcntl,struct,sys;s=socket.socket();"
-    "fcntl.ioctl(s,0x8914,struct.pack('16sH14s',b'lo',0x41,b''));print('up',flush=True);sys.stdin.read()"
-)
-"""Sets IFF_UP | IFF_RUNNING on lo (SIOCSIFFLAGS), then lives until its standard input closes: with the harness."""
+UP = """
+import fcntl, socket, struct, sys
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sH14s", b"lo", 0x41, b""))
+if len(sys.argv) > 1:
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    socket.send_fds(socket.socket(fileno=int(sys.argv[2])), [b"-"], [listener.fileno()])
+    listener.close()
+print("up", flush=True)
+sys.stdin.read()
+"""
+"""Sets IFF_UP | IFF_RUNNING on lo (SIOCSIFFLAGS), then lives until its standard input closes: with the harness.
+
+A socket stays in the namespace it was made in, whoever holds it: with a port, one that listens here is handed out.
+"""
 
 START_SECONDS = 20.0
 
 
-def command() -> list[str]:
+@dataclass(frozen=True)
+class Holder:
+    """A private loopback that is up."""
+
+    process: Process
+    listener: socket.socket | None = None
+    """Listens inside, and is served from outside; asyncio takes it over."""
+
+    @property
+    def pid(self) -> int:
+        """Whose namespaces are joined."""
+        return self.process.pid
+
+
+def command(*arguments: str) -> list[str]:
     """What holds the namespaces."""
-    return [program("unshare"), "-U", "-r", "-n", "--", sys.executable, "-I", "-S", "-c", UP]
+    return [program("unshare"), "-U", "-r", "-n", "--", sys.executable, "-I", "-S", "-c", UP, *arguments]
 
 
-async def hold() -> Process:
+async def hold(port: int | None = None) -> Holder:
     """Start the holder and wait until its loopback is up.
+
+    Args:
+        port: of a listening socket to be made inside; None: there is none.
 
     Raises: ShellError: no user namespaces here; the person enables them.
     """
+    if port is None:
+        return Holder(await _started(command()))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = await _started(command(str(port), str(theirs.fileno())), theirs.fileno())
+        _, (listener,), _, _ = socket.recv_fds(ours, 1, 1)
+    return Holder(process, socket.socket(fileno=listener))
+
+
+async def _started(argv: list[str], *passed: int) -> Process:
     holder = await asyncio.create_subprocess_exec(
-        *command(), stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+        *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, pass_fds=passed
     )
     assert holder.stdout is not None
     try:
@@ -47,14 +85,20 @@ async def hold() -> Process:
     raise ShellError(f"No private network could be made: {await _last_words(holder)}", "Run `harness doctor`.")
 
 
-async def release(holder: Process) -> None:
+async def release(holder: Holder) -> None:
     """End the holder; the namespaces go with the last process in them."""
+    if holder.listener:
+        holder.listener.close()
+    await _end(holder.process)
+
+
+async def _end(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
-        holder.kill()
-    await holder.wait()
+        process.kill()
+    await process.wait()
 
 
 async def _last_words(holder: Process) -> str:
-    await release(holder)
+    await _end(holder)
     assert holder.stderr is not None
     return (await holder.stderr.read()).decode(errors="replace").strip() or "the holder did not answer"

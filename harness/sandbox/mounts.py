@@ -76,9 +76,14 @@ def _parents(names: Sequence[str]) -> list[str]:
     return sorted({str(parent) for name in names for parent in Path(name).parents} - {"."})
 
 
-def client_config() -> Iterator[str]:
-    """For `prepare` with network: name resolution, and where the person's own package clients find registries."""
-    yield from ("--ro-bind-try", str(Path("/etc/resolv.conf").resolve()), "/etc/resolv.conf")
+def client_config(*, names_are_resolved: bool) -> Iterator[str]:
+    """For `prepare` with network: where the person's own package clients find registries.
+
+    Args:
+        names_are_resolved: inside, and not by a proxy.
+    """
+    if names_are_resolved:
+        yield from ("--ro-bind-try", str(Path("/etc/resolv.conf").resolve()), "/etc/resolv.conf")
     for name in CLIENT_CONFIG:
         yield from ("--ro-bind-try", str(Path.home() / name), f"{HOME}/{name}")
     for variable in CERTIFICATES:

@@ -83,6 +83,11 @@ class Policy:
     """More host paths that can be read, at their own paths."""
     limits: Limits = Limits()
 
+    @property
+    def is_sandboxed(self) -> bool:
+        """False only where the person switched the sandbox off."""
+        return self.mode != "off"
+
     def roots(self) -> dict[str, Path]:
         """Paths inside and the host directories they show, writable ones only."""
         return {
@@ -94,7 +99,7 @@ class Policy:
 
     def inside(self, path: Path) -> str:
         """The name a host path has for code of the project."""
-        if self.mode == "off":
+        if not self.is_sandboxed:
             return str(path)
         shown = {**self.roots(), **({OUTPUTS: self.outputs_dir} if self.outputs_dir else {})}
         for name, root in shown.items():

@@ -16,20 +16,22 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ShellError
-from harness.sandbox import loopback, tree
+from harness.errors import SetupError, ShellError
+from harness.sandbox import egress, loopback, tree
 from harness.sandbox.bubblewrap import Network, wrap
 from harness.sandbox.children import Child, Launch, start
 from harness.sandbox.furnish import furnish, put_away
+from harness.sandbox.hosts import AllowedHost, parse_hosts
 from harness.sandbox.journal import Journal, reap
 from harness.sandbox.limits import Bounds, named_limit, with_limits
 from harness.sandbox.output import Output
 from harness.sandbox.policy import Policy
 from harness.sandbox.readiness import Readiness, asking_for
+from harness.sandbox.registries import find_registries, npm_registry
 from harness.sandbox.results import CommandResult, Process
 from harness.settings import SandboxSettings
 
@@ -39,6 +41,8 @@ FIRST_PORT = 18000
 WATCH_SECONDS = 0.25
 LINE_BYTES = 64 << 20
 """Longest line a worker may send: a screenshot in JSON."""
+REACHED_BY = {"off": frozenset[str](), "registries": {"registries"}, "on": {"registries", "host"}}
+"""Networks that `prepare` may ask for, by setting."""
 TIMED_OUT = 124
 """Exit code of a command that ran out of time, as `timeout` has it."""
 
@@ -46,14 +50,16 @@ TIMED_OUT = 124
 class Room:
     """Opened with `async with Room.open(...)`, from the main thread."""
 
-    def __init__(self, policy: Policy, settings: SandboxSettings, journal: Path) -> None:
+    def __init__(self, policy: Policy, settings: SandboxSettings, journal: Path, note: egress.Note) -> None:
         self.policy = policy
         self.settings = settings
+        self._note = note
+        self._held = AsyncExitStack()
         self.own_ports: set[int] = set()
         """Ports on which something of the harness itself listens in here."""
         self._journal = Journal(journal)
         self._logs = journal.parent / f"{journal.name}.logs"
-        self._holder: asyncio.subprocess.Process | None = None
+        self._holder: loopback.Holder | None = None
         self._children: set[Child] = set()
         self._stand_ins: list[Path] = []
         self._ports = itertools.count(FIRST_PORT)
@@ -61,19 +67,23 @@ class Room:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, policy: Policy, settings: SandboxSettings, journal: Path) -> AsyncIterator[Room]:
+    async def open(
+        cls, policy: Policy, settings: SandboxSettings, journal: Path, note: egress.Note = lambda asked: None
+    ) -> AsyncIterator[Room]:
         """Make the loopback and watch over memory; on leaving end everything.
 
         Args:
             policy: what may be seen and written.
             settings: time, memory and output.
             journal: file that names what a killed harness leaves; give it to `reap` at the next start.
+            note: told which hosts were asked for, where there is a way out.
 
-        Raises: SetupError, ShellError: a protected path is a link; no namespaces. The person mends it.
+        Raises: SetupError, ShellError: a protected path is a link, no host is named, there are no namespaces. The
+            person mends it.
         """
         if threading.current_thread() is not threading.main_thread():
             raise ShellError("A room was opened from a worker thread; its processes would die with that thread.")
-        room = cls(policy, settings, journal)
+        room = cls(policy, settings, journal, note)
         tree.adopt_orphans()
         try:
             await room._move_in()
@@ -103,7 +113,8 @@ class Room:
             timeout_seconds: None: the setting.
             env: added to the policy's environment.
             cwd: path inside, or relative to the project.
-            network: None: the session's loopback; "host" only for `prepare` when the settings allow it.
+            network: None: the session's loopback; "registries" and "host" only for `prepare`, and when the settings
+                allow it.
             output_file: where the whole output goes, up to 50 MB.
             policy: another one that shares this loopback, say for the baseline's tree.
 
@@ -112,21 +123,23 @@ class Room:
         seconds = timeout_seconds or self.settings.command_seconds
         output = Output(self.settings.output_bytes, output_file, self.policy.limits.stored_bytes)
         started = time.monotonic()
-        child = await self._start(
-            _shell(command),
-            output,
-            bounds=Bounds.COMMAND,
-            cpu=seconds,
-            env=env,
-            cwd=cwd,
-            network=network,
-            policy=policy,
-        )
-        try:
-            timed_out = not await child.wait(seconds) and child.process.returncode is None
-        finally:
-            await child.end(f"time limit {seconds:g} s")
-            self._children.discard(child)
+        async with self._way_out(network) as (holder, more):
+            child = await self._start(
+                _shell(command),
+                output,
+                bounds=Bounds.COMMAND,
+                cpu=seconds,
+                env={**more, **(env or {})},
+                cwd=cwd,
+                network=network,
+                policy=policy,
+                holder=holder,
+            )
+            try:
+                timed_out = not await child.wait(seconds) and child.process.returncode is None
+            finally:
+                await child.end(f"time limit {seconds:g} s")
+                self._children.discard(child)
         if child.fault:
             raise ShellError(f"{child.fault}: {output.text()[-2000:].strip()}", "Run `harness doctor`.")
         code = child.exit_code or 0
@@ -180,7 +193,7 @@ class Room:
 
     async def free_port(self) -> int:
         """A port nobody else uses; the same sequence in every room, so that recorded conversations fit."""
-        if self.policy.mode == "project":
+        if self.policy.is_sandboxed:
             return next(self._ports)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -203,10 +216,35 @@ class Room:
             await asyncio.wait({asking, ending})
 
     async def _move_in(self) -> None:
-        if self.policy.mode == "project":
-            self._holder = await loopback.hold()
-            self._journal.process(self._holder.pid, "")
+        if self.policy.mode == "project+net":
+            self._holder = await self._held.enter_async_context(self._open_to(allowed_hosts(self.settings)))
+            self.own_ports.add(egress.PORT)
+        elif self.policy.is_sandboxed:
+            self._holder = await self._held.enter_async_context(self._open_to(()))
         self._furnish(self.policy)
+
+    @asynccontextmanager
+    async def _open_to(self, hosts: Sequence[AllowedHost]) -> AsyncIterator[loopback.Holder]:
+        """A private loopback, with a proxy on it when there is a host to be reached."""
+        holder = await loopback.hold(egress.PORT if hosts else None)
+        self._journal.process(holder.pid, "")
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(loopback.release, holder)
+            if holder.listener:
+                await stack.enter_async_context(egress.proxy(holder.listener, hosts, self._note))
+            yield holder
+
+    @asynccontextmanager
+    async def _way_out(self, network: Network | None) -> AsyncIterator[tuple[loopback.Holder | None, dict[str, str]]]:
+        """The loopback of one command, and what it is told of it; nobody else of the room joins one with registries."""
+        if network != "registries" or self._holder is None:
+            yield self._holder, {}
+            return
+        registry = await npm_registry()
+        hosts = await find_registries()
+        told = egress.environment(hosts) | ({"npm_config_registry": registry} if registry else {})
+        async with self._open_to(hosts) as holder:
+            yield holder, told
 
     def _furnish(self, policy: Policy) -> None:
         self._stand_ins += furnish(policy, self._journal)
@@ -223,22 +261,26 @@ class Room:
         policy: Policy | None = None,
         cpu: float = 0,
         streams: Mapping[str, Any] | None = None,
+        holder: loopback.Holder | None = None,
         **options: Any,
     ) -> Child:
         if any("\0" in word for word in argv):
             raise ValueError("a command holds no NUL")
-        if network == "host" and not self.settings.prepare_network:
+        if network in {"registries", "host"} and network not in REACHED_BY[self.settings.prepare_network]:
             raise ShellError("Network was asked for and is not allowed.", "Set `sandbox.prepare_network`.")
         if policy:
             self._furnish(policy)
         policy = policy or self.policy
-        sandboxed = policy.mode == "project"
+        sandboxed = policy.is_sandboxed
         limited = with_limits(argv, policy.limits, bounds, cpu_seconds=math.ceil(cpu), sandboxed=sandboxed)
         options |= {"network": network or "session", "cwd": _inside(policy, cwd), "policy": policy}
-        holder = self._holder.pid if self._holder else None
+        holder = holder or self._holder
+        pid = holder.pid if holder else None
+        has_proxy = policy.mode == "project+net" and options["network"] == "session" and bounds is not Bounds.WORKER
+        told = egress.environment(allowed_hosts(self.settings)) if has_proxy else {}
         launch = Launch(
-            argv=lambda status: wrap(argv=limited, holder_pid=holder, status_fd=status, **options),
-            env=policy.environment(env, network=network == "host"),
+            argv=lambda status: wrap(argv=limited, holder_pid=pid, status_fd=status, **options),
+            env=policy.environment({**told, **(env or {})}, network=network in {"registries", "host"}),
             cwd="/" if sandboxed else _inside(policy, cwd),
             mark=next(self._marks),
             sandboxed=sandboxed,
@@ -263,10 +305,23 @@ class Room:
 
     async def _close(self) -> None:
         await asyncio.gather(*(child.end("the session ended") for child in self._children))
-        if self._holder:
-            await loopback.release(self._holder)
+        await self._held.aclose()
         put_away(self._stand_ins)
         self._journal.clear()
+
+
+def allowed_hosts(settings: SandboxSettings) -> tuple[AllowedHost, ...]:
+    """What mode `project+net` lets through.
+
+    Raises: SetupError: nothing, or a line that is no host; the person names one.
+    """
+    if settings.hosts:
+        return parse_hosts(settings.hosts)
+    raise SetupError(
+        "The sandbox is to have a network (mode project+net), and no host is named.",
+        "Name one with --allow-host HOST[:PORT] or `hosts` below [sandbox] in your own config.toml, "
+        "or leave the mode out.",
+    )
 
 
 def _shell(command: str | Sequence[str]) -> list[str]:

@@ -63,10 +63,13 @@ def shell_tools(room: Room, outputs_dir: Path, env: Mapping[str, str] | None = N
         env: more variables for every command, such as PORT.
     """
     bench = _Bench(room, outputs_dir, env)
+    reach = "without network"
+    if room.policy.mode == "project+net":
+        reach = f"with no network but to {', '.join(room.settings.hosts)} through the proxy that HTTPS_PROXY names"
     return [
         Tool(
             "run_command",
-            "Run a bash command in the project, without network. Returns the exit code and what it printed; "
+            f"Run a bash command in the project, {reach}. Returns the exit code and what it printed; "
             "what it leaves in the background is ended, so start servers with background=true.",
             RunCommand,
             bench.run,

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from harness.sandbox.bubblewrap import Network
     from harness.sandbox.policy import Policy
     from harness.sandbox.processes import CommandResult, Process, Room
-    from harness.settings import AppSettings
+    from harness.settings import AppSettings, PrepareNetwork
+    from harness.verify.prepare_cache import PrepareCache
 
 PORTS = 3
 """PORT, PORT_1, PORT_2."""
 OUTPUT_CHARACTERS = 3000
+NETWORK: dict[PrepareNetwork, Network | None] = {"off": None, "registries": "registries", "on": "host"}
 LISTENING = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null"
 
 
@@ -170,6 +172,7 @@ async def serve(
     data_dir: Path,
     *,
     stamps_dir: Path | None = None,
+    cache: PrepareCache | None = None,
     is_prepared: bool = False,
 ) -> AsyncIterator[Instance]:
     """Prepare a tree when that is due, start its application on empty data, stop it on leaving.
@@ -180,14 +183,15 @@ async def serve(
         app: its commands.
         data_dir: a directory of this instance alone; emptied.
         stamps_dir: where it is kept that a tree is prepared; None: beside the data.
+        cache: what was made of the same sources in another tree; None: `prepare` is run.
         is_prepared: nothing is to be prepared, whatever is kept.
 
     Raises: AppNotStarted: it cannot be prepared or does not answer. ShellError: the sandbox failed.
     """
     policy = _policy_for(tree, room.policy, data_dir)
-    stamp = Stamp(tree, stamps_dir or data_dir.parent, ignored=frozenset(policy.protected))
+    stamp = stamp_of(tree, stamps_dir or data_dir.parent, policy)
     if app.prepare and not is_prepared and not stamp.is_valid():
-        await prepare(room, app, policy, stamp)
+        await prepare(room, app, policy, stamp, cache)
     ports = [await room.free_port() for _ in range(PORTS)]
     instance = Instance(room, policy, app, ports, stamp.seed)
     try:
@@ -197,19 +201,38 @@ async def serve(
         await instance.stop()
 
 
-async def prepare(room: Room, app: AppSettings, policy: Policy, stamp: Stamp) -> None:
-    """Run `prepare` on empty data and keep what it put there: every reset starts from that.
+async def prepare(
+    room: Room, app: AppSettings, policy: Policy, stamp: Stamp, cache: PrepareCache | None = None
+) -> None:
+    """Run `prepare` on empty data, or take what it made before; its data are what every reset starts from.
 
     Raises: AppNotStarted: it failed or did not end.
     """
-    before = stamp.entries()
+    if not stamp.begin():
+        cache = None
+    before, sources = stamp.entries(), stamp.sources()
+    key = cache.key(sources, app, room.settings.prepare_network, policy) if cache else ""
+    writing = replace(policy, mode="project") if policy.mode == "plan" else policy  # what it makes is looked at, too
+    if cache and await cache.take(key, room, writing, stamp):
+        return
     restore(policy.data_dir)
-    network: Network | None = "host" if room.settings.prepare_network else None
-    result = await room.run(app.prepare, timeout_seconds=app.prepare_seconds, network=network, policy=policy)
+    result = await room.run(
+        app.prepare,
+        timeout_seconds=app.prepare_seconds,
+        network=NETWORK[room.settings.prepare_network],
+        policy=writing,
+    )
     if result.exit_code:
         raise AppNotStarted(f"`{app.prepare}` {_ended(result)}.", result.output)
     restore(stamp.seed, policy.data_dir)
     stamp.write(made=stamp.entries() - before)
+    if cache:
+        await cache.keep(key, room, writing, stamp, sources)
+
+
+def stamp_of(tree: Path, stamps_dir: Path, policy: Policy) -> Stamp:
+    """The stamp of a tree, whose stand-ins do not count."""
+    return Stamp(tree, stamps_dir, ignored=frozenset(Path(name).name for name in policy.protected))
 
 
 def _ended(result: CommandResult) -> str:

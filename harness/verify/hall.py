@@ -19,6 +19,7 @@ from harness.sandbox.processes import Room
 from harness.verify.app import serve
 from harness.verify.evidence import keep_within
 from harness.verify.pictures import Pictures
+from harness.verify.prepare_cache import PrepareCache, stamps_dir
 from harness.verify.replay import Pages, Replayer, Site
 
 OWN_FILES = ("features.json", "progress.json", "checks", "spec.md")
@@ -43,6 +44,8 @@ class Hall:
     settings: Settings
     scratch: Path
     stamps_dir: Path
+    cache: PrepareCache | None
+    """What `prepare` made of sources before; None: it is run for each tree."""
     _served: Counter[Path] = field(default_factory=Counter)
     """Trees whose application runs, and how many times."""
 
@@ -66,7 +69,13 @@ class Hall:
         try:
             is_prepared = bool(self._served[tree])
             async with serve(
-                tree, self.room, self.settings.app, data_dir, stamps_dir=stamps, is_prepared=is_prepared
+                tree,
+                self.room,
+                self.settings.app,
+                data_dir,
+                stamps_dir=stamps,
+                cache=None if anew else self.cache,
+                is_prepared=is_prepared,
             ) as instance:
                 self._served[tree] += 1
                 try:
@@ -130,13 +139,15 @@ async def open_hall(
     )
     project.rooms_dir.mkdir(parents=True, exist_ok=True)
     try:
-        async with Room.open(policy, settings.sandbox, project.rooms_dir / f"hall-{name}.jsonl") as room:
+        journal = project.rooms_dir / f"hall-{name}.jsonl"
+        async with Room.open(policy, settings.sandbox, journal, events.emit) as room:
             browser = Browser(room, find_chromium(settings.verify.chromium), find_display() if headed else None)
             starting = asyncio.create_task(browser.running())  # while the application starts
             try:
                 pictures = Pictures(worktree / prefix / "checks" / "pictures")
                 replayer = Replayer(settings.verify, events, project.evidence_dir, pictures=pictures)
-                yield Hall(room, browser, replayer, settings, scratch, project.state_dir / "prepared")
+                cache = PrepareCache.of(project, settings)
+                yield Hall(room, browser, replayer, settings, scratch, stamps_dir(project), cache)
             finally:
                 await asyncio.gather(starting, return_exceptions=True)  # what went wrong, the first page has told
                 await browser.close()

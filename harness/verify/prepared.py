@@ -2,7 +2,7 @@
 
 The stamp holds the digest of the tree's sources and the names of what `prepare` made beside them; it is void when
 either changed, say after an edit (`prepare` may build) or `git clean`. It lies outside the tree, where no commit and
-no model meets it.
+no model meets it. What was made, `prepare_cache` keeps for other trees with the same sources.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.project import write_atomic
@@ -20,12 +21,23 @@ from harness.project import write_atomic
 LEFT_OUT = frozenset({"node_modules", ".venv", "venv", "__pycache__", "target", ".cache"})
 """Directories that hold what was installed or compiled, never what somebody wrote."""
 
+Sources = Mapping[Path, str]
+"""Plain files, relative to their tree, and the digests of what they hold."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    digest: str = ""
+    made: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    """Directories named as in LEFT_OUT that lay there before anything was prepared: somebody may have written them."""
+
 
 class Stamp:
     """Whether one tree is prepared."""
 
     def __init__(self, tree: Path, stamps_dir: Path, ignored: frozenset[str] = frozenset()) -> None:
-        self._tree, self._ignored = tree, ignored
+        self.tree, self._ignored = tree, ignored
         name = hashlib.sha256(str(tree.resolve()).encode()).hexdigest()[:16]
         self._path = stamps_dir / f"prepared-{name}.json"
         self.seed = stamps_dir / f"prepared-{name}.data"
@@ -33,8 +45,8 @@ class Stamp:
 
     def is_valid(self) -> bool:
         """Nothing it depends on changed, and what it made is still there. A stamp that cannot be read is none."""
-        digest, made = self._kept()
-        return digest == self._digest(made) and made <= self.entries()
+        kept = self._kept()
+        return bool(kept.digest) and kept.digest == digest_of(self.sources()) and {*kept.made} <= self.entries()
 
     def write(self, made: set[str]) -> None:
         """The tree is prepared now.
@@ -43,39 +55,89 @@ class Stamp:
             made: entries at the top of the tree that were not there before; those of earlier times still count.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        made = made | (self._kept()[1] & self.entries())
-        write_atomic(self._path, json.dumps({"digest": self._digest(made), "made": sorted(made)}))
+        before = self._kept()
+        made = made | ({*before.made} & self.entries())
+        sources = digest_of(self._sources(made))
+        write_atomic(self._path, json.dumps(asdict(_Kept(sources, tuple(sorted(made)), before.given))))
 
-    def _kept(self) -> tuple[str, set[str]]:
-        try:
-            kept = json.loads(self._path.read_text(encoding="utf-8"))
-            return str(kept["digest"]), set(kept["made"])
-        except (OSError, ValueError, TypeError, KeyError):
-            return "", set()
+    def begin(self) -> bool:
+        """Look at the tree before it is prepared; whether what lies there beside its sources was made by `prepare`."""
+        if not self._path.exists():
+            given = {name for _, directories, _ in _walked(self.tree, frozenset()) for name in directories & LEFT_OUT}
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(self._path, json.dumps(asdict(_Kept(given=tuple(sorted(given))))))
+        return not self._kept().given
+
+    def made(self) -> set[str]:
+        """Names at the top of the tree that `prepare` made."""
+        return {*self._kept().made}
 
     def entries(self) -> set[str]:
         """Names at the top of the tree; those the harness itself puts there and takes away are left out."""
-        return {path.name for path in self._tree.iterdir()} - self._ignored
+        return {path.name for path in self.tree.iterdir()} - self._ignored
 
-    def _digest(self, made: set[str]) -> str:
-        """Of all that `prepare` may read: it builds as well as installs, so every source counts."""
-        total = hashlib.sha256()
-        for path in sorted(_sources(self._tree, self._ignored | made)):
-            with contextlib.suppress(FileNotFoundError):  # a temporary file of an application that runs here
-                content = hashlib.sha256(path.read_bytes()).digest()
-                total.update(f"{path.relative_to(self._tree)}\0".encode(errors="surrogateescape") + content)
-        return total.hexdigest()
+    def sources(self) -> Sources:
+        """All that `prepare` may read: it builds as well as installs, so every source counts."""
+        return self._sources(self.made())
+
+    def products(self, sources: Sources) -> list[str]:
+        """What lies in the tree and is no source, or not as it was: files, and whole directories without a source."""
+        parents = {parent for path in sources for parent in path.parents}
+        found: list[str] = []
+        for directory, directories, files in _walked(self.tree, self._ignored):
+            here = directory.relative_to(self.tree)
+            alien = {name for name in directories if here / name not in parents}
+            directories -= alien
+            changed = {name for name in files if _digest(directory / name) != sources.get(here / name)}
+            found += sorted(str(here / name) for name in alien | changed)
+        return found
+
+    def _kept(self) -> _Kept:
+        try:
+            kept = json.loads(self._path.read_text(encoding="utf-8"))
+            return _Kept(str(kept["digest"]), tuple(kept["made"]), tuple(kept["given"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            return _Kept()
+
+    def _sources(self, made: set[str]) -> Sources:
+        found = {}
+        for directory, directories, files in _walked(self.tree, self._ignored | made):
+            directories -= LEFT_OUT
+            for name in files - LEFT_OUT:
+                if digest := _digest(directory / name):
+                    found[(directory / name).relative_to(self.tree)] = digest
+        return found
 
 
-def _sources(tree: Path, left_out: frozenset[str]) -> Iterator[Path]:
-    """Plain files of a tree; `left_out` counts at its top only."""
-    for directory, directories, files in os.walk(tree):
-        skip = LEFT_OUT | (left_out if Path(directory) == tree else frozenset())
-        directories[:] = [name for name in directories if name not in skip and name != ".git"]
-        for name in files:
-            path = Path(directory, name)
-            if name not in skip and name != ".git" and path.is_file() and not path.is_symlink():
-                yield path
+def digest_of(sources: Sources) -> str:
+    """One digest of them all."""
+    total = hashlib.sha256()
+    for path, digest in sorted(sources.items()):
+        total.update(f"{path}\0{digest}".encode(errors="surrogateescape"))
+    return total.hexdigest()
+
+
+def _walked(tree: Path, left_out: frozenset[str] | set[str]) -> Iterator[tuple[Path, set[str], set[str]]]:
+    """Directories with the names in them, links among the files; take names out of the second to go round them.
+
+    Args:
+        left_out: names that do not count at the top.
+    """
+    for place, directories, files in os.walk(tree):
+        directory = Path(place)
+        skipped = {".git", *(left_out if directory == tree else ())}
+        links = {name for name in directories if (directory / name).is_symlink()}
+        inner = {*directories} - links - skipped
+        yield directory, inner, ({*files} | links) - skipped
+        directories[:] = sorted(inner)
+
+
+def _digest(path: Path) -> str:
+    """Of a plain file; empty for another one, or a temporary one that is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_file() and not path.is_symlink():
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+    return ""
 
 
 def restore(directory: Path, seed: Path | None = None) -> None:

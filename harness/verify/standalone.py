@@ -216,7 +216,7 @@ async def open_sites(
         async with open_hall(project, settings, events, Path(directory), prefix, name, headed=headed) as hall:
             pictures = Pictures(project.checks_dir / "pictures")  # at an address there is no copy to find them in
             hall = replace(hall, replayer=replace(hall.replayer, pictures=pictures))
-            hall = replace(hall, stamps_dir=hall.scratch / "stamps")
+            hall = replace(hall, stamps_dir=hall.scratch / "stamps", cache=None)
             tree = Path(directory, prefix)
             yield hall, lambda number: _at(hall, url) if url else hall.site(tree, f"verify-{number}")
 

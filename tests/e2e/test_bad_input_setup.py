@@ -254,3 +254,18 @@ def read_only(directory: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+def test_nothing_is_built_where_nothing_may_be_written(person: Person, project: Path) -> None:
+    ran = unchanged(project, lambda: person.run("run", project, "--sandbox", "plan"))
+    ran.is_clear(3, "Nothing can be built in mode `plan`", "harness verify --sandbox plan")
+    set_for_user('[sandbox]\nmode = "plan"\n')
+    unchanged(project, lambda: person.run("run", project)).is_clear(3, "mode `plan`", "config.toml")
+
+
+def test_a_network_without_hosts_is_refused(person: Person, project: Path) -> None:
+    """NW-1."""
+    ran = unchanged(project, lambda: person.run("run", project, "--sandbox", "project+net"))
+    ran.is_clear(3, "no host is named", "--allow-host")
+    wrong = ["run", project, "--sandbox", "project+net", "--allow-host", "a b"]
+    unchanged(project, lambda: person.run(*wrong)).is_clear(4, r"sandbox\.hosts")

@@ -495,6 +495,7 @@ async def test_without_the_search_by_trailers_a_repeated_commit_would_be_doubled
 
 
 async def test_a_stale_index_lock_is_removed_by_the_owner_and_told(project_dir: Path) -> None:
+    """GI-9; the twins are the lock of a living git, and the commit that fails before."""
     repo, tree = await opened(project_dir)
     project = Project.find(project_dir)
     stale = tree.git.git_dir / "index.lock"

@@ -150,6 +150,7 @@ def bait(project_dir: Path) -> Path:
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 async def test_no_program_of_the_repository_runs(bait: Path, tmp_path: Path, trap: Trap, payload: str) -> None:
+    """GI-1 to GI-4."""
     arrange, twin = PAYLOADS[payload]
     arrange(bait, trap)
     trap.marker.unlink(missing_ok=True)  # arranging uses plain git, which may spring it
@@ -179,6 +180,7 @@ def armed_repository(directory: Path, trap: Trap) -> Path:
 
 
 async def test_a_pointer_to_another_git_directory_is_not_followed(bait: Path, tmp_path: Path, trap: Trap) -> None:
+    """GI-5."""
     tree = await do_everything(bait, tmp_path)
     evil = armed_repository(tmp_path / "evil", trap) / ".git"
     trap.marker.unlink(missing_ok=True)
@@ -210,6 +212,7 @@ async def test_losing_the_git_file_loses_no_work(bait: Path, tmp_path: Path, tra
 
 
 async def test_an_embedded_bare_repository_is_not_used(bait: Path, tmp_path: Path, trap: Trap) -> None:
+    """GI-6."""
     inner = bait / "inner"
     armed_repository(tmp_path / "evil", trap).joinpath(".git").rename(inner)
     git(bait, "config", "-f", str(inner / "config"), "core.bare", "false")

@@ -114,24 +114,28 @@ ALONE = "[ $(ls -d /proc/[0-9]* | wc -l) -lt 10 ] || exit; "
 """Before what would end everything on the machine, should the sandbox be broken."""
 
 ATTACKS = [
-    pytest.param('echo x >"$1/new" && echo BREACH', OPEN_OUTSIDE, id="write outside"),
-    pytest.param('cat "$1/secret" && echo BREACH', OPEN_OUTSIDE, id="read outside"),
-    pytest.param('ln -s "$1" l; echo x >l/new && echo BREACH', OPEN_OUTSIDE, id="write through a link"),
-    pytest.param('ls $(touch "$1/x" && echo BREACH)', OPEN_OUTSIDE, id="substitution"),
-    pytest.param('cd / && rm -rf "$1"/* && [ -d "$1" ] && echo BREACH', OPEN_OUTSIDE, id="delete outside"),
+    pytest.param('echo x >"$1/new" && echo BREACH', OPEN_OUTSIDE, id="FS-1 write outside"),
+    pytest.param('cat "$1/secret" && echo BREACH', OPEN_OUTSIDE, id="FS-1 read outside"),
+    pytest.param('ln -s "$1" l; echo x >l/new && echo BREACH', OPEN_OUTSIDE, id="FS-2 write through a link"),
+    pytest.param('ls $(touch "$1/x" && echo BREACH)', OPEN_OUTSIDE, id="SH-1 substitution"),
+    pytest.param('cd / && rm -rf "$1"/* && [ -d "$1" ] && echo BREACH', OPEN_OUTSIDE, id="SH-2 delete outside"),
     pytest.param(
-        f"""python3 -c "{CONNECT.format("(1,)", "sys.argv[1]+'/socket'")}" "$1" """, OPEN_OUTSIDE, id="socket of others"
+        f"""python3 -c "{CONNECT.format("(1,)", "sys.argv[1]+'/socket'")}" "$1" """,
+        OPEN_OUTSIDE,
+        id="SH-9 socket of others",
     ),
     pytest.param(
-        "mv .git .git2 && mkdir .git && echo BREACH", without("--ro-bind", "{W}/.git", "/project/.git"), id="move .git"
+        "mv .git .git2 && mkdir .git && echo BREACH",
+        without("--ro-bind", "{W}/.git", "/project/.git"),
+        id="FS-5 move .git",
     ),
     pytest.param(
-        "echo x >>.git/config && echo BREACH", without("--ro-bind", "{W}/.git", "/project/.git"), id="git config"
+        "echo x >>.git/config && echo BREACH", without("--ro-bind", "{W}/.git", "/project/.git"), id="GI-1 git config"
     ),
     pytest.param(
         "echo x >.git/hooks/post-commit && echo BREACH",
         without("--ro-bind", "{W}/.git", "/project/.git"),
-        id="git hook",
+        id="GI-2 git hook",
     ),
     pytest.param(
         "echo '[1]' >features.json && echo BREACH",
@@ -146,18 +150,18 @@ ATTACKS = [
     pytest.param(
         "mkdir -p checks; echo x >checks/f && echo BREACH",
         without("--ro-bind", "{W}/checks", "/project/checks"),
-        id="absent directory",
+        id="FS-6 absent directory",
     ),
     pytest.param(
         "rmdir harness.toml && echo 'x=1' >harness.toml && echo BREACH",
         without("--ro-bind", "{W}/harness.toml", "/project/harness.toml"),
-        id="absent file",
+        id="FS-6 absent file",
     ),
     pytest.param("touch /etc/x && echo BREACH", without("--remount-ro", "/"), id="write to the root"),
     pytest.param(
         "( : <>/proc/sys/kernel/core_pattern ) && echo BREACH",
         without("--ro-bind", "/proc/sys", "/proc/sys"),
-        id="core pattern",
+        id="SH-8 core pattern",
         marks=ROOT_ONLY,
     ),
     pytest.param(
@@ -166,13 +170,13 @@ ATTACKS = [
         id="shadow",
         marks=ROOT_ONLY,
     ),
-    pytest.param("unshare -U true && echo BREACH", without("--disable-userns"), id="nested namespace"),
+    pytest.param("unshare -U true && echo BREACH", without("--disable-userns"), id="SH-5 nested namespace"),
     pytest.param(
         "unshare -m mount -t tmpfs none /tmp && echo BREACH",
         both(without("--cap-drop", "ALL"), adding("--cap-add", "ALL")),
-        id="mount",
+        id="SH-5 mount",
     ),
-    pytest.param('kill -9 "$2" && echo BREACH', without("--unshare-pid"), id="kill a process outside"),
+    pytest.param('kill -9 "$2" && echo BREACH', without("--unshare-pid"), id="SH-6 kill a process outside"),
     pytest.param(
         f"""python3 -c "{CONNECT.format("()", "('127.0.0.1',int(sys.argv[1]))")}" "$3" """,
         lambda recipe, house: recipe[recipe.index(next(w for w in recipe if w.endswith("bwrap"))) :],
@@ -210,11 +214,13 @@ def test_an_attack_fails_and_its_broken_twin_succeeds(
     ],
 )
 def test_more_attacks_fail(house: House, script: str) -> None:
+    """SH-5, SH-6, SH-8, SH-9, SH-10, FS-3; what takes a control out for each is above."""
     assert "BREACH" not in house.run(house.recipe(script))
     assert house.victim.poll() is None
 
 
 def test_every_file_outside_stays_as_it_was_when_all_is_deleted(house: House) -> None:
+    """SH-2: a newline in the command; the twin is the deletion outside, above."""
     house.run(house.recipe('true\nrm -rf ~/ /project /data "$1" /etc/passwd'))
     assert (house.outside / "secret").read_text() == "canary"
     assert (house.policy.worktree / "features.json").read_text() == "[]"
@@ -231,6 +237,7 @@ def test_no_secret_of_the_environment_gets_in(house: House, monkeypatch: pytest.
 
 
 def test_there_is_no_terminal_to_type_into(house: House) -> None:
+    """SH-7."""
     recipe = house.recipe("( : </dev/tty ) 2>/dev/null && echo BREACH")
     assert "BREACH" not in run_on_terminal(recipe)
     assert "BREACH" in run_on_terminal(without("--new-session")(recipe, house)), "the twin has one"
@@ -328,12 +335,12 @@ def test_the_probe_says_how_to_allow_namespaces() -> None:
     assert "user namespaces" in done.stdout
 
 
-def test_one_line_tells_what_is_enforced(house: House) -> None:
-    assert describe(house.policy, SandboxSettings()) == (
-        "sandbox: bubblewrap | writes: /project, /home/agent, /tmp, /data | network: session loopback | secrets: hidden"
-        " | limits: 120 s a command, 6144 MB, 200000 bytes kept"
+def test_one_line_tells_what_is_enforced() -> None:
+    assert describe(SandboxSettings()) == (
+        "sandbox: bubblewrap, project | writes: /project, /home/agent, /tmp, /data | network: session loopback"
+        " | secrets: hidden | limits: 120 s a command, 6144 MB, 200000 bytes kept"
     )
-    assert "UNSAFE" in describe(replace(house.policy, mode="off"))
+    assert "UNSAFE" in describe(SandboxSettings(mode="off"))
 
 
 async def test_a_command_that_lacks_the_loopback_is_not_run(house: House) -> None:

@@ -84,6 +84,7 @@ async def test_a_command_gives_its_exit_code_and_output(room: Room, command: str
 
 
 async def test_a_nul_is_refused_before_anything_starts(room: Room) -> None:
+    """SH-3."""
     with pytest.raises(ValueError, match="NUL"):
         await room.run("touch made; echo \0")
     assert not (room.policy.worktree / "made").exists()
@@ -115,6 +116,7 @@ async def test_what_a_command_leaves_in_the_background_does_not_hold_it_up_and_e
 
 
 async def test_a_time_out_ends_the_whole_tree_also_what_ignores_it(room: Room) -> None:
+    """RE-3: the daemon and what ignores TERM."""
     command = "trap '' TERM; setsid bash -c \"trap '' TERM; sleep 304\" & sleep 304; sleep 304"
     result = await room.run(command, timeout_seconds=0.5)
     assert (result.exit_code, result.timed_out, result.killed_for) == (124, True, "time limit 0.5 s")
@@ -159,11 +161,13 @@ async def test_a_huge_file_is_stopped_and_the_limit_named(policy: Policy, journa
 
 
 async def test_processor_time_is_limited_and_the_limit_named(sandboxed: Room) -> None:
+    """RE-3: a spin."""
     result = await sandboxed.run("ulimit -S -t 1; while :; do :; done")
     assert result.killed_for == "processor time limit"
 
 
 async def test_open_files_are_limited(sandboxed: Room) -> None:
+    """RE-3: open files."""
     held = """
 held = []
 try:
@@ -186,6 +190,7 @@ time.sleep(float(sys.argv[2]))"""
 async def test_memory_of_the_whole_tree_is_limited_and_the_limit_named(
     policy: Policy, journal: Path, command: str
 ) -> None:
+    """RE-2."""
     async with Room.open(policy, SETTINGS.model_copy(update={"memory_mb": 200}), journal) as room:
         result = await room.run(command.replace("{EAT}", EAT))
         assert result.killed_for == "memory limit 200 MB"
@@ -193,6 +198,7 @@ async def test_memory_of_the_whole_tree_is_limited_and_the_limit_named(
 
 
 async def test_without_that_limit_the_same_program_ends_well(policy: Policy, journal: Path) -> None:
+    """RE-2: the twin of the test above."""
     async with Room.open(policy, SETTINGS, journal) as room:
         assert (await room.run(["python3", "-c", EAT, "300", "1"])).exit_code == 0
 
@@ -207,6 +213,7 @@ async def test_the_biggest_tree_is_the_one_that_is_ended(policy: Policy, journal
 
 
 async def test_a_storm_of_processes_ends_with_the_command(sandboxed: Room) -> None:
+    """RE-1, also as root: the wall clock ends it."""
     await sandboxed.run("for i in $(seq 300); do sleep 306 & done; wait", timeout_seconds=3)
     assert not running("sleep\x00306")
     assert (await sandboxed.run("echo fine")).output == "fine\n"
@@ -214,11 +221,13 @@ async def test_a_storm_of_processes_ends_with_the_command(sandboxed: Room) -> No
 
 @pytest.mark.user_only  # the kernel keeps no process limit for root
 async def test_a_fork_bomb_meets_the_process_limit(sandboxed: Room) -> None:
+    """RE-1."""
     result = await sandboxed.run("for i in $(seq 600); do sleep 60 & done", timeout_seconds=10)
     assert "Resource temporarily unavailable" in result.output
 
 
 async def test_a_server_answers_inside_and_is_not_seen_outside(room: Room) -> None:
+    """The machine does not reach the loopback; the twin is the room without a sandbox."""
     server, port = await serve(room)
     url = f"http://127.0.0.1:{port}/"
     assert (await room.http_ready(url, 10, server)).is_ready
@@ -230,6 +239,7 @@ async def test_a_server_answers_inside_and_is_not_seen_outside(room: Room) -> No
 
 
 async def test_another_room_does_not_reach_the_server(sandboxed: Room, policy: Policy, tmp_path: Path) -> None:
+    """Sessions share no loopback; the twin is the room itself."""
     _, port = await serve(sandboxed)
     url = f"http://127.0.0.1:{port}/"
     assert (await sandboxed.http_ready(url, 10)).is_ready
@@ -326,7 +336,7 @@ async def test_the_machines_network_needs_leave(policy: Policy, journal: Path) -
             assert (await room.run(f"exec 3<>{url}", network="none")).exit_code != 0
             with pytest.raises(ShellError, match="not allowed"):
                 await room.run(f"exec 3<>{url}", network="host")
-        allowed = SETTINGS.model_copy(update={"prepare_network": True})
+        allowed = SETTINGS.model_copy(update={"prepare_network": "on"})
         async with Room.open(policy, allowed, journal) as room:
             assert (await room.run(f"exec 3<>{url}", network="host")).exit_code == 0
 

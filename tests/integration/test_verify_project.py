@@ -22,7 +22,7 @@ from harness.events import Event, Events, Noticed
 from harness.project import Project
 from harness.sandbox.policy import Policy
 from harness.sandbox.processes import Room
-from harness.settings import SandboxSettings, Settings, VerifySettings
+from harness.settings import SandboxMode, SandboxSettings, Settings, VerifySettings
 from harness.status import as_text, read_status
 from harness.verify import audit
 from harness.verify.check import Locator
@@ -39,14 +39,28 @@ pytestmark = [
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
 
 
-async def verified(project: Path, *feature_ids: str) -> tuple[Replays, list[Event]]:
+async def verified(project: Path, *feature_ids: str, mode: SandboxMode = "project") -> tuple[Replays, list[Event]]:
     heard: list[Event] = []
     events = Events()
     events.listen(heard.append)
     found = Project.find(project)
     found.prepare_state()
-    settings = Settings(verify=VerifySettings(wait_seconds=2.0))
+    settings = Settings(verify=VerifySettings(wait_seconds=2.0), sandbox=SandboxSettings(mode=mode))
     return await replay_project(found, settings, feature_ids, None, events), heard
+
+
+@pytest.mark.parametrize("mode", ["plan", "project"])
+async def test_a_look_replays_proofs_on_files_that_cannot_be_written(tmp_path: Path, mode: SandboxMode) -> None:
+    """What `prepare` makes is there; an application that writes to its own files does not start. The twin lets it."""
+    project = await proved.make(tmp_path / "project")
+    script = project / "init.sh"
+    script.write_text(script.read_text().replace('echo "nothing to install"', "echo made >made-by-prepare"))
+    replayed, _ = await verified(project, "add", mode=mode)
+    assert replayed.passed
+    script.write_text(script.read_text().replace("  serve)", "  serve) grep -q made made-by-prepare && echo >log && "))
+    replayed, _ = await verified(project, "add", mode=mode)
+    assert replayed.passed == (mode == "project"), replayed
+    assert mode == "project" or "Read-only file system" in replayed.results[0].reason
 
 
 async def test_verify_replays_remembers_and_reports(tmp_path: Path) -> None:

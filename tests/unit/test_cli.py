@@ -244,7 +244,7 @@ def test_a_session_is_told_readably_and_torn_lines_are_counted(harness: Callable
     assert "... 12 more lines\n    picture: pictures/a.png, beside this file" in told
     assert "verdict on F1: not yet\n  step 2: nothing seen" in told
     assert "(1 lines could not be read" in told
-    assert "\x1b" not in told
+    assert "\x1b" not in told, "PI-6; the twin is the file, which holds it"
     facts = json.loads(harness("log", project_dir, "--session", "s001-F1", "--json").out)
     assert [event["kind"] for event in facts["events"]] == ["session", "model", "tool", "verdict"]
 

@@ -60,6 +60,7 @@ class ClosedPipe(io.StringIO):
     ],
 )
 def test_text_loses_what_commands_a_terminal_and_keeps_its_words(text: str, shown: str) -> None:
+    """PI-6; the twin is the text itself."""
     assert plain(text) == shown
 
 
@@ -131,6 +132,7 @@ def test_where_there_is_no_terminal_lines_have_no_escapes_and_no_times() -> None
 
 
 def test_a_terminal_shows_commits_for_good_and_hostile_text_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PI-6."""
     monkeypatch.setenv("TERM", "xterm-256color")
     stream, events = Terminal(), Events()
     with watch(events, stream, lambda: "3 of 8 features pass"):
@@ -144,6 +146,7 @@ def test_a_terminal_shows_commits_for_good_and_hostile_text_as_text(monkeypatch:
     assert "3 of 8 features pass" in shown
     assert "\x1b]" not in shown
     assert "\u202e" not in shown
+    assert "\x1b]" in HOSTILE, "the twin: unescaped, it would be"
 
 
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:

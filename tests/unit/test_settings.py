@@ -48,7 +48,7 @@ def test_a_repository_sets_no_address_and_no_program_and_widens_nothing(tmp_path
     assert settings.model.base_url == plain.model.base_url
     assert settings.memory == plain.memory
     assert settings.verify.chromium == ""
-    assert (settings.sandbox.prepare_network, settings.sandbox.memory_mb) == (False, plain.sandbox.memory_mb)
+    assert (settings.sandbox.prepare_network, settings.sandbox.memory_mb) == ("off", plain.sandbox.memory_mb)
     names = ["model.base_url", "memory.uri", "memory.embedding_model", "verify.chromium"]
     assert [name for name in [*names, "sandbox.prepare_network", "sandbox.memory_mb"] if name not in str(told)] == []
     assert len(told) == 6
@@ -73,7 +73,7 @@ def test_the_users_own_file_sets_the_same(tmp_path: Path) -> None:
     )
     assert settings.model.base_url == "http://thief.invalid/v1"
     assert settings.verify.chromium == "./run-me"
-    assert (settings.sandbox.prepare_network, settings.sandbox.memory_mb) == (True, 9000)
+    assert (settings.sandbox.prepare_network, settings.sandbox.memory_mb) == ("on", 9000)
     assert told == []
 
 
@@ -87,7 +87,6 @@ def test_a_bound_of_the_sandbox_is_a_number_above_zero(tmp_path: Path, value: st
     ("text", "said"),
     [
         ('[sandbox]\nmode = "off"\n', "--sandbox off"),
-        ('[sandbox]\nmode = "project"\n', "--sandbox off"),
         ("[app]\nserver = false\n", "projects without a server are not supported yet"),
         ("[memory]\nurl = 'x'\n", r"memory\.url"),
         ("[browser]\nchromium = 'x'\n", "browser"),
@@ -104,6 +103,41 @@ def test_what_no_file_may_hold_is_refused_by_name(tmp_path: Path, text: str, sai
     assert str(user_config_path()) in str(of_user.value)
 
 
+@pytest.mark.parametrize(
+    ("user", "project", "mode", "network", "denied"),
+    [
+        ("", 'mode = "plan"', "plan", "off", 0),
+        ("", 'mode = "project+net"', "project", "off", 1),
+        ('mode = "project+net"\nhosts = ["a.example"]', 'mode = "project"', "project", "off", 0),
+        ('mode = "plan"', 'mode = "project"', "plan", "off", 1),
+        ("", 'hosts = ["thief.invalid"]', "project", "off", 1),
+        ("", 'prepare_network = "registries"', "project", "off", 1),
+        ('prepare_network = "registries"', 'prepare_network = "on"', "project", "registries", 1),
+        ('prepare_network = "on"', 'prepare_network = "registries"', "project", "registries", 0),
+        ("prepare_network = true", "prepare_network = false", "project", "off", 0),
+        ("prepare_network = true", "", "project", "on", 0),
+    ],
+)
+def test_a_repository_only_narrows_the_sandbox(
+    tmp_path: Path, user: str, project: str, mode: str, network: str, denied: int
+) -> None:
+    """FJ-4; the twins are the lines in which the user's own file says the same."""
+    user_sets(f"[sandbox]\n{user}\n")
+    told: list[str] = []
+    sandbox = load_settings(project_sets(tmp_path, f"[sandbox]\n{project}\n"), None, told.append).sandbox
+    assert (sandbox.mode, sandbox.prepare_network, len(told)) == (mode, network, denied)
+    assert "thief.invalid" not in sandbox.hosts
+
+
+@pytest.mark.parametrize("host", ["*", "http://a.example", "a example", "a.example:x", "a.example/path", "-"])
+def test_what_is_no_host_is_told_with_the_flag_or_file(tmp_path: Path, host: str) -> None:
+    with pytest.raises(ContractError, match=r"sandbox\.hosts"):
+        load_settings(None, {"sandbox": {"hosts": [host]}})
+    user_sets(f'[sandbox]\nhosts = ["{host}"]\n')
+    with pytest.raises(ContractError, match=r"sandbox\.hosts"):
+        load_settings()
+
+
 def test_the_flag_switches_the_sandbox_off() -> None:
     assert load_settings(None, {"sandbox": {"mode": "off"}}).sandbox.mode == "off"
 
@@ -114,7 +148,10 @@ def test_the_settings_in_the_readme_stand_in_the_file_that_may_hold_them(tmp_pat
     assert set(files) == {"~/.config/harness/config.toml", "harness.toml"}
     told: list[str] = []
     user_sets(files["~/.config/harness/config.toml"])
-    assert load_settings(project_sets(tmp_path, files["harness.toml"]), None, told.append).sandbox.prepare_network
+    assert (
+        load_settings(project_sets(tmp_path, files["harness.toml"]), None, told.append).sandbox.prepare_network
+        == "registries"
+    )
     assert told == []
     user_config_path().unlink()
     load_settings(project_sets(tmp_path, files["~/.config/harness/config.toml"]), None, told.append)

@@ -286,6 +286,7 @@ async def test_a_search_follows_no_link(worktree: Path) -> None:
     "path", ["../outside.txt", "src/../../outside.txt", "/etc/passwd", "", "a\0b", "/project/../x"]
 )
 async def test_a_path_that_leads_outside_is_refused(worktree: Path, path: str) -> None:
+    """FS-1."""
     for tool, more in (("read_file", {}), ("write_file", {"content": "x"}), ("list_files", {})):
         with pytest.raises((ToolRetry, ToolFailed)):
             await call(worktree, tool, path=path, **more)
@@ -300,6 +301,7 @@ async def test_a_path_that_leads_outside_is_refused(worktree: Path, path: str) -
     ],
 )
 async def test_git_is_closed_under_every_name(worktree: Path, path: str) -> None:
+    """FS-4."""
     for tool, more in (("read_file", {}), ("write_file", {"content": "x"})):
         with pytest.raises(ToolFailed, match="git"):
             await call(worktree, tool, path=path, **more)
@@ -309,6 +311,7 @@ async def test_git_is_closed_under_every_name(worktree: Path, path: str) -> None
     "path", ["features.json", "Features.JSON", "checks/f1.json", "./progress.json", "harness.toml."]
 )
 async def test_files_of_the_harness_can_be_read_and_not_written(worktree: Path, path: str) -> None:
+    """FS-4, FS-6."""
     with pytest.raises(ToolFailed, match="harness only"):
         await write(worktree, path)
     assert "features.json" in await call(worktree, "read_file", path="features.json")
@@ -322,6 +325,7 @@ async def test_without_protection_the_same_write_succeeds(worktree: Path) -> Non
 
 
 async def test_a_link_is_read_inside_and_refused_outside(worktree: Path) -> None:
+    """FS-2."""
     (worktree / "inner").symlink_to("src/app.js")
     (worktree / "outer").symlink_to("../outside.txt")
     (worktree / "dir").symlink_to("..")
@@ -333,6 +337,7 @@ async def test_a_link_is_read_inside_and_refused_outside(worktree: Path) -> None
 
 
 async def test_a_link_is_never_written_through(worktree: Path) -> None:
+    """FS-2."""
     (worktree / "outer").symlink_to("../outside.txt")
     (worktree / "dir").symlink_to("..")
     (worktree / "dangling").symlink_to("../new.txt")
@@ -351,13 +356,29 @@ async def test_plain_writing_does_follow_the_link(worktree: Path) -> None:
 
 
 async def test_a_hard_link_is_never_written_through(worktree: Path) -> None:
+    """FS-3."""
     (worktree / "same").hardlink_to(worktree.parent / "outside.txt")
     with pytest.raises(ToolFailed, match="hard link"):
         await write(worktree, "same", "stolen")
     assert (worktree.parent / "outside.txt").read_text() == "secret"
 
 
+async def test_plain_writing_goes_through_a_hard_link(worktree: Path) -> None:
+    """FS-3, the broken twin."""
+    (worktree / "same").hardlink_to(worktree.parent / "outside.txt")
+    (worktree / "same").write_text("stolen")
+    assert (worktree.parent / "outside.txt").read_text() == "stolen"
+
+
+async def test_plain_reading_would_wait_for_a_pipe(worktree: Path) -> None:
+    """FS-8, the broken twin: nobody writes, so an open that waits does not come back."""
+    os.mkfifo(worktree / "pipe")
+    with pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run(["cat", str(worktree / "pipe")], timeout=0.5, check=False)  # noqa: ASYNC221 - nothing else runs
+
+
 async def test_pipes_sockets_and_devices_are_refused_without_waiting(worktree: Path) -> None:
+    """FS-8."""
     os.mkfifo(worktree / "pipe")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(worktree / "socket"))

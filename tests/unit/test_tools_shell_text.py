@@ -25,6 +25,8 @@ from harness.tools.shell import clean, shown
     ],
 )
 def test_terminal_codes_and_progress_do_not_reach_the_model(printed: str, seen: str) -> None:
+    """PI-6: colours, titles, clipboard; the twin is what was printed."""
+    assert printed != seen or printed == "tab\tstays"
     assert clean(printed) == seen
 
 

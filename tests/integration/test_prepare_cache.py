@@ -1,0 +1,263 @@
+"""What `prepare` made is used again by trees with the same sources, and by no other."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from apps.rooms import open_room
+
+from harness.coder import bring_what_was_made
+from harness.parts import Parts
+from harness.project import Project
+from harness.repo import Repo
+from harness.sandbox.policy import Policy
+from harness.sandbox.processes import Room
+from harness.settings import AppSettings, Settings
+from harness.verify import prepare_cache
+from harness.verify.app import serve
+from harness.verify.prepare_cache import PrepareCache, stamps_dir
+from harness.verify.prepared import Stamp
+
+pytestmark = pytest.mark.needs("bwrap")
+
+INSTALL = """\
+set -e
+echo ran >>/tmp/runs
+[ ! -e node_modules/left-pad ] || chmod 700 node_modules/left-pad
+mkdir -p node_modules/left-pad packages/a/node_modules src
+echo 'installed' >node_modules/left-pad/index.js
+chmod 500 node_modules/left-pad
+echo 'inner' >packages/a/node_modules/x
+cat source.txt >dist.txt
+echo generated >src/generated.txt
+echo lock >>lock.txt
+ln -sf ../../outside/secret node_modules/link
+[ -p node_modules/pipe ] || mkfifo node_modules/pipe
+echo seeded >"$HARNESS_DATA_DIR/notes.txt"
+"""
+APP = AppSettings(prepare="sh install.sh", serve="python3 -m http.server $PORT --bind 127.0.0.1", start_seconds=10)
+
+
+def tree_of(directory: Path, source: str = "one") -> Path:
+    (directory / "packages" / "a").mkdir(parents=True)
+    for name, text in {"install.sh": INSTALL, "source.txt": source, "lock.txt": "", "packages/a/main.js": "1"}.items():
+        (directory / name).write_text(text)
+    return directory
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> AsyncIterator[Room]:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_text("canary")
+    async with open_room(tmp_path, tree_of(tmp_path / "first")) as opened:
+        yield opened
+
+
+class Preparing:
+    """Prepares trees of one room, and counts how often `prepare` ran."""
+
+    def __init__(self, room: Room, home: Path, limit_bytes: int = 1 << 20) -> None:
+        self.room, self.home = room, home
+        self.cache = PrepareCache(home / "cache", limit_bytes)
+
+    async def __call__(self, tree: Path, app: AppSettings = APP) -> str:
+        """What lies in the data of a fresh instance."""
+        data = self.home / f"data-{tree.name}"
+        async with serve(tree, self.room, app, data, stamps_dir=self.home / "stamps", cache=self.cache) as instance:
+            return (instance.data_dir / "notes.txt").read_text()
+
+    @property
+    def runs(self) -> int:
+        return (self.room.policy.scratch / "tmp" / "runs").read_text().count("ran")
+
+    @property
+    def entries(self) -> list[Path]:
+        return sorted(self.cache._directory.iterdir())
+
+
+@pytest.fixture
+def preparing(room: Room, tmp_path: Path) -> Preparing:
+    return Preparing(room, tmp_path / "kept")
+
+
+def contents(tree: Path) -> dict[str, str]:
+    paths = [path for path in tree.rglob("*") if path.is_symlink() or not path.is_dir()]
+    return {str(path.relative_to(tree)): _content(path) for path in sorted(paths)}
+
+
+def _content(path: Path) -> str:
+    if path.is_symlink():
+        return f"-> {path.readlink()}"
+    return path.read_text() if path.is_file() else "special"
+
+
+async def test_another_tree_with_the_same_sources_is_prepared_without_installing(
+    preparing: Preparing, tmp_path: Path
+) -> None:
+    assert await preparing(tmp_path / "first") == "seeded\n"
+    second = tree_of(tmp_path / "second")
+    assert await preparing(second) == "seeded\n"
+    assert preparing.runs == 1
+    assert contents(second) == contents(tmp_path / "first"), "also what prepare changed among the sources"
+    assert contents(second)["node_modules/link"] == "-> ../../outside/secret"
+    assert await preparing(second) == "seeded\n"
+    assert preparing.runs == 1, "it has a stamp of its own now"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tree: (tree / "source.txt").write_text("two"),
+        lambda tree: (tree / "new.txt").touch(),
+        lambda tree: (tree / "packages" / "a" / "main.js").unlink(),
+    ],
+)
+async def test_a_tree_with_other_sources_is_prepared_anew(preparing: Preparing, tmp_path: Path, change: object) -> None:
+    await preparing(tmp_path / "first")
+    second = tree_of(tmp_path / "second")
+    change(second)  # type: ignore[operator]
+    await preparing(second)
+    assert preparing.runs == 2
+    assert (second / "dist.txt").read_text() == (second / "source.txt").read_text()
+
+
+async def test_another_command_prepares_anew(preparing: Preparing, tmp_path: Path) -> None:
+    await preparing(tmp_path / "first")
+    await preparing(tree_of(tmp_path / "second"), APP.model_copy(update={"prepare": "sh ./install.sh"}))
+    assert preparing.runs == 2
+
+
+async def test_a_tree_that_goes_back_to_earlier_sources_gets_what_belonged_to_them(
+    preparing: Preparing, tmp_path: Path
+) -> None:
+    """As a baseline does, which is checked out in the same place again and again."""
+    tree = tree_of(tmp_path / "baseline", "one")
+    for source, runs in (("one", 1), ("two", 2), ("one", 2), ("two", 2)):
+        for name, text in {"source.txt": source, "lock.txt": ""}.items():
+            (tree / name).write_text(text)  # what a checkout does
+        (tree / "src" / "generated.txt").unlink(missing_ok=True)
+        await preparing(tree)
+        assert ((tree / "dist.txt").read_text(), preparing.runs) == (source, runs)
+
+
+class Linked(PrepareCache):
+    """The broken twin: trees share the files of an entry."""
+
+    async def take(self, key: str, room: Room, policy: Policy, stamp: Stamp) -> bool:
+        taken = await super().take(key, room, policy, stamp)
+        for name in SHARED if taken else ():
+            (stamp.tree / name).unlink()
+            (stamp.tree / name).hardlink_to(self._directory / key / "tree" / name)
+        return taken
+
+
+SHARED = ("dist.txt", "packages/a/node_modules/x")
+
+
+@pytest.mark.parametrize("kind", [PrepareCache, Linked])
+async def test_no_tree_changes_what_another_gets(
+    preparing: Preparing, tmp_path: Path, kind: type[PrepareCache]
+) -> None:
+    preparing.cache = kind(tmp_path / "kept" / "cache", 1 << 20)
+    trees = [tree_of(tmp_path / f"tree-{number}") for number in range(3)]
+    for tree in trees[:2]:
+        await preparing(tree)
+        tamper = "echo evil >dist.txt; echo evil >packages/a/node_modules/x"
+        await preparing.room.run(tamper, policy=replace(preparing.room.policy, worktree=tree))
+    await preparing(trees[2])
+    assert preparing.runs == 1
+    found = [contents(trees[2])[name] for name in SHARED]
+    assert found == (["evil\n", "evil\n"] if kind is Linked else ["one", "inner\n"])
+
+
+async def test_what_was_made_leads_nowhere_when_it_is_copied(
+    preparing: Preparing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link out of the tree stays a link; the twin follows it, and finds nothing there: it runs inside."""
+    await preparing(tmp_path / "first")
+    assert (preparing.entries[0] / "tree" / "node_modules" / "link").is_symlink()
+    monkeypatch.setattr(prepare_cache, "COPY_IN", prepare_cache.COPY_IN.replace("-a --reflink=auto", "-aL"))
+    await preparing(tree_of(tmp_path / "second", "two"))
+    assert "canary" not in str([contents(entry) for entry in preparing.entries])
+
+
+async def test_half_an_entry_is_none(preparing: Preparing, tmp_path: Path) -> None:
+    """A harness that was killed while it copied leaves no entry; one that lost its last file is none."""
+    await preparing(tmp_path / "first")
+    (entry,) = preparing.entries
+    (entry / "entry.json").rename(entry / "gone")
+    (tmp_path / "kept" / "cache" / f".new-{entry.name}").mkdir()
+    await preparing(tree_of(tmp_path / "second"))
+    assert preparing.runs == 2
+    assert preparing.entries == [entry], "and it is whole again"
+    await preparing(tree_of(tmp_path / "third"))
+    assert preparing.runs == 2
+
+
+async def test_what_was_used_longest_ago_goes_first(room: Room, tmp_path: Path) -> None:
+    preparing = Preparing(room, tmp_path / "kept", limit_bytes=5000)
+    (tmp_path / "first" / "install.sh").write_text(
+        "echo ran >>/tmp/runs; head -c 2000 /dev/zero >big; cp source.txt b\n"
+    )
+
+    async def prepared(number: int, source: str) -> int:
+        tree = tree_of(tmp_path / f"tree-{number}", source)
+        (tree / "install.sh").write_text((tmp_path / "first" / "install.sh").read_text())
+        async with serve(tree, room, APP, tmp_path / "data", stamps_dir=tmp_path / "stamps", cache=preparing.cache):
+            return preparing.runs
+
+    steps = [("a", 1), ("b", 2), ("a", 2), ("c", 3), ("a", 3), ("b", 4)]
+    assert [await prepared(number, source) for number, (source, _) in enumerate(steps)] == [runs for _, runs in steps]
+    assert len(preparing.entries) == 2
+    small = Preparing(room, tmp_path / "small", limit_bytes=1000)
+    await small(tree_of(tmp_path / "large", "x" * 2000))
+    assert small.entries == [], "what does not fit at all is not kept"
+
+
+async def test_a_tree_that_brought_such_a_directory_is_prepared_itself(preparing: Preparing, tmp_path: Path) -> None:
+    """`node_modules` may be in git: then it is no product of `prepare`, and never replaced by one."""
+    await preparing(tmp_path / "first")
+    second = tree_of(tmp_path / "second")
+    (second / "node_modules").mkdir()
+    (second / "node_modules" / "own.js").write_text("mine")
+    await preparing(second)
+    assert preparing.runs == 2
+    assert (second / "node_modules" / "own.js").read_text() == "mine"
+    assert len(preparing.entries) == 1
+
+
+async def test_a_new_worktree_gets_what_was_made_of_its_commit(project_dir: Path, tmp_path: Path) -> None:
+    """Its session may have no network to install by itself; the twin is a commit that nobody prepared."""
+    for name in ("install.sh", "source.txt", "lock.txt", "packages"):
+        (tree_of(tmp_path / f"from-{name}") / name).rename(project_dir / name)
+    (project_dir / ".gitignore").write_text("node_modules\n")
+    repo, project, settings = Repo.open(project_dir), Project.find(project_dir), Settings(app=APP)
+    project.prepare_state()
+    shas = [commit(project_dir, source) for source in ("one", "two")]
+    candidate = await repo.checkout_at(shas[0], project.worktrees_dir / "candidate")
+    async with open_room(tmp_path, candidate.path) as room:
+        kept = {"stamps_dir": stamps_dir(project), "cache": PrepareCache.of(project, settings)}
+        async with serve(candidate.directory, room, APP, tmp_path / "data", **kept):  # type: ignore[arg-type]
+            pass
+    tree = await repo.open_worktree(project.worktrees_dir / "session", "harness/t1")
+    parts = Parts(project, settings, "t1", repo, *(None,) * 5)  # type: ignore[arg-type]
+    policy = Policy(worktree=tree.path, scratch=tmp_path / "scratch", data_dir=tmp_path / "scratch" / "data")
+    for sha, brought in ((shas[1], False), (shas[0], True)):
+        await tree.reset(sha)
+        assert await bring_what_was_made(parts, tree, policy, tmp_path / "session-journal") == brought
+        await tree.reset(sha)
+        assert (tree.directory / "node_modules" / "left-pad" / "index.js").exists() == brought
+    assert await tree.changed_files(shas[0]) == [], "what git does not ignore is no work of the session"
+    assert (policy.data_dir / "notes.txt").read_text() == "seeded\n"
+
+
+def commit(directory: Path, source: str) -> str:
+    (directory / "source.txt").write_text(source)
+    for command in (["add", "--all"], ["commit", "--quiet", "--message", source]):
+        subprocess.run(["git", *command], cwd=directory, check=True)
+    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=directory, check=True, capture_output=True, text=True)
+    return told.stdout.strip()
