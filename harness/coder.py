@@ -16,6 +16,7 @@ from harness.errors import RepoError
 from harness.journal import Journal
 from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
+from harness.sandbox.shell import SHELL_FILE
 from harness.session import Session, has_begun
 from harness.tools.browser import browser_tools
 from harness.tools.files import file_tools
@@ -40,10 +41,12 @@ async def coder_session(
     Raises: SetupError, ShellError: the sandbox cannot be had.
     """
     calls_file = parts.desk_dir(feature_id) / f"{session_id}.calls.jsonl"
+    scratch = scratch_dir(parts, session_id)
+    shell_file = scratch / SHELL_FILE
     if not await has_begun(parts, session_id):
         await tree.reset(base_sha)  # before the room opens: its stand-ins lie in the tree
-        calls_file.unlink(missing_ok=True)  # of a session of this name whose checkpoints were lost
-    scratch = scratch_dir(parts, session_id)
+        for left in (calls_file, shell_file):
+            left.unlink(missing_ok=True)  # of a session of this name whose checkpoints were lost
     policy = room_policy(parts, tree, scratch)
     async with Room.open(policy, parts.settings.sandbox, parts.project.rooms_dir / f"{session_id}.jsonl") as room:
         port = await room.free_port()
@@ -68,7 +71,7 @@ async def coder_session(
                 except RepoError:  # git cannot take it now: the verdict will say so
                     return ""
 
-            yield Session(parts, session_id, role, tools, Journal(calls_file, tree.directory), tree_state)
+            yield Session(parts, session_id, role, tools, Journal(calls_file, tree.directory, shell_file), tree_state)
         finally:
             await window.close()
 
