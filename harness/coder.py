@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import RepoError
+from harness.events import FileChanged
 from harness.journal import Journal
 from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
@@ -53,7 +54,11 @@ async def coder_session(
         window = Window(room, parts.settings.verify)
         try:
             tools = [
-                *file_tools(tree.directory, outputs_dir=scratch / "outputs"),
+                *file_tools(
+                    tree.directory,
+                    outputs_dir=scratch / "outputs",
+                    written=lambda path, sha256: parts.events.emit(FileChanged(path=path, sha256=sha256, role=role)),
+                ),
                 *shell_tools(room, scratch / "outputs", {"PORT": str(port)}),
                 *browser_tools(window.page, lambda: f"http://127.0.0.1:{port}", scratch / "outputs"),
                 *memory_tools(

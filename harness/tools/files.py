@@ -7,9 +7,10 @@ Their texts are the same on every machine: a recorded conversation must fit agai
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -79,9 +80,14 @@ def file_tools(
     protected: Sequence[str] = PROTECTED,
     outputs_dir: Path | None = None,
     search_seconds: float = SEARCH_SECONDS,
+    written: Callable[[str, str], None] = lambda path, sha256: None,
 ) -> list[Tool]:
-    """The five tools of one session, for the project in `worktree`."""
-    desk = _Desk(Places(worktree, protected, outputs_dir), search_seconds)
+    """The five tools of one session, for the project in `worktree`.
+
+    Args:
+        written: told the path and the SHA-256 of each file that was written.
+    """
+    desk = _Desk(Places(worktree, protected, outputs_dir), search_seconds, written)
     return [
         Tool(
             "read_file",
@@ -119,8 +125,8 @@ def file_tools(
 class _Desk:
     """The tools' functions; they share only the places they may go to."""
 
-    def __init__(self, places: Places, search_seconds: float) -> None:
-        self._places = places
+    def __init__(self, places: Places, search_seconds: float, written: Callable[[str, str], None]) -> None:
+        self._places, self._written = places, written
         self._search_seconds = search_seconds
 
     async def read(self, asked: ReadFile) -> str:
@@ -129,7 +135,7 @@ class _Desk:
 
     async def write(self, asked: WriteFile) -> str:
         old = self._old(asked.path)
-        self._places.write(asked.path, (old or Text("")).with_text(asked.content))
+        self._write(asked.path, (old or Text("")).with_text(asked.content))
         lines = len(asked.content.splitlines())
         return _told(f"{'Wrote' if old else 'Created'} {asked.path}: {lines} lines.", asked.path, asked.content)
 
@@ -137,9 +143,13 @@ class _Desk:
         old = decode(self._places.read(asked.path, READ_BYTES))
         edits = [(_plain(old, e.search), _plain(old, e.replace), e.every_place) for e in asked.edits]
         new = apply_edits(old.text, edits)
-        self._places.write(asked.path, old.with_text(new))
+        self._write(asked.path, old.with_text(new))
         applied = "edit" if len(edits) == 1 else "edits"
         return _told(f"Edited {asked.path}: {len(edits)} {applied} applied.", asked.path, new)
+
+    def _write(self, path: str, data: bytes) -> None:
+        self._places.write(path, data)
+        self._written(path, hashlib.sha256(data).hexdigest())
 
     async def list(self, asked: ListFiles) -> str:
         with self._places.directory(asked.path) as directory:
