@@ -247,6 +247,29 @@ def log(
 
 
 @app.command()
+def audit(
+    thread: Annotated[str, typer.Argument(metavar="[THREAD]", help="A build; none: the last.")] = "",
+    directory: Dir = HERE,
+    verify: Annotated[bool, typer.Option("--verify", help="Say only whether it is what was written.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what a build did, refused and decided.
+
+    Each command, file, address and decision is a line that is sealed to the one before; commits carry the last one.
+    The exit code is 4 when a line does not fit, and the first such line is named.
+
+    Example: harness audit t-20261121-3f9a my-app
+    """
+    from harness import cli_audit
+
+    found = _wait(cli_audit.read_audit(directory, thread))
+    text = cli_audit.verified_text(found) if verify else cli_audit.as_text(found, _width())
+    typer.echo(cli_audit.as_json(found) if as_json else text)
+    if found.broken:
+        raise found.broken
+
+
+@app.command()
 def verify(
     directory: Dir = HERE,
     feature: Annotated[list[str] | None, typer.Option("--feature", metavar="ID", help="Only this; repeatable.")] = None,

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import RepoError
+from harness.events import FileChanged
 from harness.journal import Journal
 from harness.pictures import Pictures
 from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
+from harness.sandbox.shell import SHELL_FILE
 from harness.session import Session, has_begun
 from harness.tools.browser import browser_tools
 from harness.tools.files import file_tools
@@ -45,20 +47,28 @@ async def coder_session(
     """
     calls_file = parts.desk_dir(feature_id) / f"{session_id}.calls.jsonl"
     scratch = scratch_dir(parts, session_id)
+    shell_file = scratch / SHELL_FILE
     policy = room_policy(parts, tree, scratch)
     journal = parts.project.rooms_dir / f"{session_id}.jsonl"
     if not await has_begun(parts, session_id):
         await tree.reset(base_sha)  # before the room opens: its stand-ins lie in the tree
         if await bring_what_was_made(parts, tree, policy, journal):
             await tree.reset(base_sha)  # what git does not ignore would be taken for the coder's work
-        calls_file.unlink(missing_ok=True)  # of a session of this name whose checkpoints were lost
+        for left in (calls_file, shell_file):
+            left.unlink(missing_ok=True)  # of a session of this name whose checkpoints were lost
     async with Room.open(policy, parts.settings.sandbox, journal, parts.events.emit) as room:
         port = await room.free_port()
         window = Window(room, parts.settings.verify)
         images = parts.settings.model.images
         try:
             tools = [
-                *file_tools(tree.directory, outputs_dir=scratch / "outputs", top=tree.path, images=images),
+                *file_tools(
+                    tree.directory,
+                    outputs_dir=scratch / "outputs",
+                    top=tree.path,
+                    images=images,
+                    written=lambda path, sha256: parts.events.emit(FileChanged(path=path, sha256=sha256, role=role)),
+                ),
                 *shell_tools(room, scratch / "outputs", {"PORT": str(port)}),
                 *browser_tools(window.page, lambda: f"http://127.0.0.1:{port}", scratch / "outputs", images=images),
                 *memory_tools(
@@ -77,7 +87,8 @@ async def coder_session(
                     return ""
 
             pictures = Pictures(parts.project.trajectories_dir / parts.thread_id / "pictures")
-            yield Session(parts, session_id, role, tools, Journal(calls_file, tree.directory), tree_state, pictures)
+            calls = Journal(calls_file, tree.directory, shell_file)
+            yield Session(parts, session_id, role, tools, calls, tree_state, pictures)
         finally:
             await window.close()
 

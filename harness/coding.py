@@ -23,7 +23,7 @@ from harness.coder import clear_scratch, coder_session
 from harness.commits import begun_unasked, make_trailers
 from harness.desk import Desk
 from harness.errors import FeaturesOpen, Finished, RepoError
-from harness.events import Committed, ContractWritten, Noticed, SessionStarted, StageStarted, StateChanged
+from harness.events import Committed, ContractWritten, Decided, Noticed, SessionStarted, StageStarted, StateChanged
 from harness.features import (
     NEEDS_DECISION,
     SKIPPED,
@@ -325,9 +325,11 @@ class Coding:
             if opinion.confirmed and not state.get("disputed"):
                 return None
             why = f" The coder: {' '.join(state['why'].split())[:WHY_CHARACTERS]}" if state.get("disputed") else ""
+            self._settled(desk.feature, step, "for a person", "harness", str(opinion))
             return "park", {"asked": f"disputed: {opinion}.{why}"}
         failed = None if state.get("disputed") else verdict.expectation
         opinion = await desk.second_opinion(step, failed)
+        self._settled(desk.feature, step, "upheld" if opinion.confirmed else "rewritten", "second author", str(opinion))
         if opinion.confirmed:
             self._notice(f"{desk.feature.id}: a second author expects the same at step {step}; the contract stays.")
             return None
@@ -448,6 +450,10 @@ class Coding:
 
     def _stage(self, stage: str, detail: str = "", feature_id: str = "") -> None:
         self.parts.events.emit(StageStarted(stage=stage, detail=detail, feature_id=feature_id))
+
+    def _settled(self, feature: Feature, step: int, decision: str, by: str, reason: str) -> None:
+        what = f"{feature.id} step {step}"
+        self.parts.events.emit(Decided(topic="dispute", what=what, decision=decision, by=by, reason=reason))
 
     def _notice(self, text: str, level: Literal["info", "warning"] = "info") -> None:
         self.parts.events.emit(Noticed(text=text, level=level))

@@ -85,6 +85,12 @@ async def find_commit(git: Git, trailers: Mapping[str, str], tip: str = "HEAD") 
     return None
 
 
+async def read_file(git: Git, name: str, prefix: str = "", at: str = "HEAD") -> str | None:
+    """A file of the project as a commit has it, whatever lies in the tree; None when it has none."""
+    answer = await git.ask("cat-file", "blob", f"{at}:{to_root(name, prefix)}")
+    return answer.out if answer.code == 0 else None
+
+
 async def read_log(
     git: Git, count: int, prefix: str = "", tip: str = "HEAD", grep: str = "", *, first_parent: bool = False
 ) -> list[Commit]:

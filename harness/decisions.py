@@ -154,7 +154,7 @@ async def _commit(
     occasion = f"{change}-{(await ledger.head())[:12]}"
     await ledger.commit_state(feature_id, change, reason, features, (), check=check, occasion=occasion)
     Desk(parts, ledger, features.get(feature_id)).drop_contract()
-    parts.events.emit(StateChanged(feature_id=feature_id, change=change, reason=reason))
+    parts.events.emit(StateChanged(feature_id=feature_id, change=change, reason=reason, by="person"))
 
 
 def _because(why: str) -> str:

@@ -30,6 +30,7 @@ async def examine_project(directory: Path) -> list[Finding]:
     findings += await careful("progress", lambda: _progress(project))
     findings += await _checks(project)
     findings += await careful("audit", lambda: _audit(project))
+    findings += await careful("thread audit", lambda: _thread_audit(project))
     findings += await careful("evidence", lambda: _evidence(project))
     findings += await careful("checkpoints", lambda: _checkpoints(project))
     return findings + await careful("thread", lambda: _thread(project))
@@ -115,6 +116,21 @@ async def _audit(project: Project) -> list[Finding]:
         return [Finding("audit", "ok", f"{trail.lines} verdicts agree with list, checks and commits{note}")]
     remedy = "Take the change back: `git log -p -- features.json checks`; then `harness verify`."
     return [Finding("audit", "fail", problem, remedy) for problem in trail.problems]
+
+
+async def _thread_audit(project: Project) -> list[Finding]:
+    """Is the record of what the last thread did what was written then?"""
+    from harness.thread_audit import BROKEN, audit_file, load_audit, unanchored
+    from harness.verify.trail import anchors
+
+    if (thread := latest_thread(project)) is None:
+        return []
+    path = audit_file(project.trajectories_dir, thread.thread_id)
+    lines = load_audit(path)
+    repo = await asyncio.to_thread(Repo.open, project.directory)
+    if why := unanchored(lines, await anchors(repo, thread.thread_id)):
+        return [Finding("thread audit", "fail", f"{path}: {why}", BROKEN)]
+    return [Finding("thread audit", "ok", f"{len(lines)} lines fit")] * bool(lines)
 
 
 async def _evidence(project: Project) -> list[Finding]:

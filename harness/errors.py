@@ -126,3 +126,7 @@ class ToolRetry(Exception):
 
 class ToolFailed(Exception):
     """This call cannot work; the model must choose another way."""
+
+
+class Refused(ToolFailed):
+    """Policy does not allow this call, whatever its arguments; nothing was done."""

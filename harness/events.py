@@ -80,8 +80,42 @@ class ToolReturned(_Event):
     """What the model saw, cut for the model already."""
     picture: str = ""
     """Name of the picture that it saw too, a file in `pictures` beside the trajectory."""
-    outcome: Literal["ok", "retry", "failed"] = "ok"
+    outcome: Literal["ok", "retry", "failed", "refused"] = "ok"
+    """refused: by policy, and nothing was done."""
     seconds: float = 0.0
+    role: str = ""
+    """Who called: coder, initializer."""
+    again: bool = False
+    """A kill had cut it; it was carried out anew."""
+
+
+class FileChanged(_Event):
+    """A tool wrote a file of the project."""
+
+    kind: Literal["file"] = "file"
+    path: str
+    """As the tool was given it."""
+    sha256: str
+    """Of the whole new content."""
+    role: str = ""
+
+
+class Decided(_Event):
+    """Something was allowed, refused or settled that no other event tells; for the thread's audit.
+
+    Emitted once for each decision, by whoever takes it, before its effect: a session for what it starts again, the
+    coding graph for each dispute.
+    """
+
+    kind: Literal["decision"] = "decision"
+    topic: Literal["command", "dispute", "sandbox"]
+    what: str
+    """What it is about: a command, a feature and its step."""
+    decision: str
+    """One word or two: allowed, refused, upheld, rewritten, for a person."""
+    by: str
+    """Who decided: policy, harness, person, second author."""
+    reason: str = ""
 
 
 class Recalled(_Event):
@@ -165,6 +199,7 @@ class StateChanged(_Event):
     feature_id: str
     change: Literal["parked", "reopened", "amended"]
     reason: str = ""
+    by: Literal["harness", "person"] = "harness"
 
 
 class NetworkAsked(_Event):
@@ -204,6 +239,8 @@ Event = Annotated[
     | SessionStarted
     | ModelCalled
     | ToolReturned
+    | FileChanged
+    | Decided
     | Recalled
     | ContractWritten
     | NamesBound

@@ -1,9 +1,10 @@
 """What a session did, so that a turn that runs twice acts once.
 
 Each tool call leaves two lines in a file: the intent before it and the result after it. A call with a result is never
-carried out again: its result is told again. A call with an intent and no result was cut by a kill: files it was about
-to change are put back first, and it is carried out anew. Source: SWE-agent/mini-swe-agent saves every step before the
-next one; the two lines are the write-ahead rule of databases.
+carried out again: its result is told again. A call with an intent and no result was cut by a kill: what it was about
+to change (a file; for a command the shell's directory and variables) is put back first, and it is carried out anew.
+Source: SWE-agent/mini-swe-agent saves every step before the next one; the two lines are the write-ahead rule of
+databases.
 """
 
 from __future__ import annotations
@@ -34,11 +35,13 @@ class Journal:
     Args:
         path: the file; made when the first call is carried out.
         worktree: where the paths of file tools begin.
+        shell_file: what the shell keeps from one command to the next; None: there is no shell.
     """
 
-    def __init__(self, path: Path, worktree: Path) -> None:
+    def __init__(self, path: Path, worktree: Path, shell_file: Path | None = None) -> None:
         self._path = path
         self._worktree = worktree
+        self._shell_file = shell_file
         self._intents: dict[str, dict[str, Any]] = {}
         self._results: dict[str, Result] = {}
         self._torn = False
@@ -48,13 +51,17 @@ class Journal:
         """Whether the call was carried out."""
         return call_id in self._results
 
+    def was_cut(self, call_id: str) -> bool:
+        """Whether the call was begun and a kill came before its result."""
+        return call_id in self._intents and call_id not in self._results
+
     async def once(
         self, call_id: str, name: str, args: dict[str, Any], call: Callable[[str, dict[str, Any]], Awaitable[Result]]
     ) -> Result:
         """Carry out a call unless that is done; returns its result either way."""
         if call_id in self._results:
             return self._results[call_id]
-        if call_id in self._intents:
+        if self.was_cut(call_id):
             self._undo(self._intents[call_id])
         else:
             self._write({"intent": call_id, "name": name, **self._before(name, args)})
@@ -66,20 +73,18 @@ class Journal:
 
     def _before(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
         """The file a call is about to change, as it is now; nothing for paths the tool is going to refuse."""
+        if name == "run_command" and self._shell_file:
+            return {"shell": _content(self._shell_file)}
         path = self._file(args.get("path")) if name in _CHANGES_A_FILE else None
         if path is None:
             return {}
-        content = base64.b64encode(path.read_bytes()).decode() if path.is_file() else None
-        return {"path": str(path.relative_to(self._worktree)), "content": content}
+        return {"path": str(path.relative_to(self._worktree)), "content": _content(path)}
 
     def _undo(self, intent: dict[str, Any]) -> None:
-        path = self._file(intent.get("path"))
-        if path is None:
-            return
-        if intent["content"] is None:
-            path.unlink(missing_ok=True)
-        else:
-            path.write_bytes(base64.b64decode(intent["content"]))
+        if "shell" in intent and self._shell_file:
+            _put_back(self._shell_file, intent["shell"])
+        if path := self._file(intent.get("path")):
+            _put_back(path, intent["content"])
 
     def _file(self, name: Any) -> Path | None:
         if not isinstance(name, str) or "\0" in name:
@@ -115,3 +120,14 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         self._torn = False
+
+
+def _content(path: Path) -> str | None:
+    return base64.b64encode(path.read_bytes()).decode() if path.is_file() else None
+
+
+def _put_back(path: Path, content: str | None) -> None:
+    if content is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_bytes(base64.b64decode(content))

@@ -340,7 +340,8 @@ class Ledger:
             verdicts = [audit.Verdict(feature=Path(next(iter(files))).stem, outcome="amended")]
         if not verdicts:
             return ""
-        common: dict[str, Any] = {"thread": self._parts.thread_id, "files": files}
+        done = self._parts.audit.head if self._parts.audit else ""
+        common: dict[str, Any] = {"thread": self._parts.thread_id, "files": files, "done": done}
         if judged:
             evidence = audit.evidence_digests(judged.evidence, self._parts.project.evidence_dir)
             common |= {"content": judged.content, "evidence": evidence}

@@ -21,12 +21,11 @@ from harness.progress import Progress, SessionEntry
 from harness.project import Project
 from harness.status import load_progress, worktree_of
 from harness.threads import load_threads
+from harness.trajectory import OUTSIDE
 
 RESULT_LINES = 8
 """Lines of a tool's result that are shown."""
 TEXT_LINES = 40
-OUTSIDE = "thread"
-"""The name of the trajectory of what happened before, between and after sessions."""
 _NUMBER = re.compile(r"s(\d+)(?:-|$)")
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.memory.recall import Memory
     from harness.model import Model
     from harness.repo import Repo
+    from harness.thread_audit import ThreadAudit
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Parts:
     events: Events
     checkpointer: AsyncSqliteSaver
     budget: Budget
+    audit: ThreadAudit | None = None
+    """Of the thread; its last line is carried by commits."""
 
     @property
     def branch(self) -> str:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.commits import Commit, find_commit, from_root, read_log
+from harness.commits import Commit, find_commit, from_root, read_file, read_log
 from harness.errors import RepoError, SetupError
 from harness.fast_forward import FastForward, fast_forward
 from harness.git import Git, find_identity, init_repository, refuse_foreign_environment, write_identity
@@ -107,6 +107,10 @@ class Repo:
     async def log(self, count: int, tip: str = "HEAD") -> list[Commit]:
         """The newest commits of a branch or commit."""
         return await read_log(self.git, count, self.prefix, tip)
+
+    async def read(self, name: str, at: str = "HEAD") -> str | None:
+        """A file of the project as a commit has it; None when it has none."""
+        return await read_file(self.git, name, self.prefix, at)
 
     async def find_commit(self, trailers: Mapping[str, str], tip: str = "HEAD") -> str | None:
         """The newest commit reachable from `tip` that carries all of the trailers."""

@@ -10,14 +10,14 @@ import asyncio
 import os
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.errors import AdapterError, ContractError, HarnessError, SetupError, StopRun
-from harness.events import Events, Noticed, RunEnded
+from harness.errors import AdapterError, ContractError, FeatureFileError, HarnessError, SetupError, StopRun
+from harness.events import Decided, Events, Noticed, RunEnded
 from harness.lock import ProjectLock
 from harness.project import Project, check_name
 from harness.settings import Settings, load_settings
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from harness.ledger import Ledger
     from harness.memory.recall import Memory
     from harness.parts import Parts
+    from harness.repo import Repo
+    from harness.settings import SandboxSettings
+    from harness.thread_audit import ThreadAudit
     from harness.verify.drafting import Drafted
     from harness.verify.standalone import Replays
 
@@ -315,13 +318,37 @@ async def open_parts(
                 raise
             model = MissingModel(exc)
         stack.push_async_callback(model.aclose)
+        thread_audit = await _open_audit(project, repo, thread_id, model.redact)
+        stack.callback(thread_audit.close)
+        stack.callback(events.listen(thread_audit))
+        events.emit(_sandbox_decided(settings.sandbox))
         checkpointer = await stack.enter_async_context(open_checkpoints(project.checkpoints_file))
         budget = Budget(settings.limits, meter, options.max_turns, options.max_sessions, lambda: stop.requested)
         if meter.earlier is None:
             is_known = any(record.thread_id == thread_id for record in load_threads(project))
             meter.earlier = spent_before(project) if is_known else Spent()
         budget.before = meter.earlier
-        yield Parts(project, settings, thread_id, repo, model, memory, events, checkpointer, budget)
+        yield Parts(project, settings, thread_id, repo, model, memory, events, checkpointer, budget, thread_audit)
+
+
+async def _open_audit(project: Project, repo: Repo, thread_id: str, mask: Callable[[str], str]) -> ThreadAudit:
+    """The audit of a thread, gone on with; a file that begins here names the line that the last commit carries."""
+    from harness.thread_audit import ThreadAudit, audit_file
+    from harness.verify.trail import anchors
+
+    path, carried = audit_file(project.trajectories_dir, thread_id), list[str]()
+    if not path.exists():
+        with suppress(FeatureFileError):  # a broken chain of verdicts: `harness doctor` tells
+            carried = await anchors(repo, thread_id)
+    return ThreadAudit(path, mask, carried[-1] if carried else "")
+
+
+def _sandbox_decided(settings: SandboxSettings) -> Decided:
+    network = "prepare may reach the network" if settings.prepare_network else "no network"
+    decision = "off" if settings.mode == "off" else "on"
+    return Decided(
+        topic="sandbox", what="commands, application, browser", decision=decision, by="person", reason=network
+    )
 
 
 def _load(directory: Path, flags: dict[str, Any], events: Events) -> Settings:

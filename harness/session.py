@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -23,8 +24,8 @@ from pydantic import Field, ValidationError
 
 from harness.circles import going_in_circles
 from harness.context import Context, Cut, handover_by_code, sent, shorter_cuts
-from harness.errors import ToolFailed, ToolRetry
-from harness.events import Noticed, ToolReturned
+from harness.errors import Refused, ToolFailed, ToolRetry
+from harness.events import Decided, Noticed, ToolReturned
 from harness.journal import Journal, Result
 from harness.model.faults import ContextOverflow
 from harness.model.strict import unique_ids
@@ -250,7 +251,8 @@ class Session:
         seen: list[tuple[str, str, str]] = []
         await self._restored
         for call in message.tool_calls:
-            result = await self._journal.once(str(call["id"]), call["name"], call["args"], self._call)
+            carry_out = partial(self._call, again=self._journal.was_cut(str(call["id"])))
+            result = await self._journal.once(str(call["id"]), call["name"], call["args"], carry_out)
             answers.append(ToolMessage(self._restart_told + result.text, tool_call_id=str(call["id"])))
             self._restart_told = ""
             if result.picture:
@@ -292,10 +294,10 @@ class Session:
         why = f"Nothing in the project changed in the last {IDLE_TURNS} turns" if now and now == before else ""
         return {"changed_at": state["turns"], "tree": now, "why": why}
 
-    async def _call(self, name: str, args: dict[str, Any]) -> Result:
+    async def _call(self, name: str, args: dict[str, Any], *, again: bool) -> Result:
         """Run one tool; whatever is wrong with the call is text for the model."""
         started = time.monotonic()
-        outcome: Literal["ok", "retry", "failed"] = "ok"
+        outcome: Literal["ok", "retry", "failed", "refused"] = "ok"
         try:
             tool = self._tools.get(name)
             if tool is None:
@@ -304,7 +306,7 @@ class Session:
         except ToolRetry as exc:
             result, outcome = Result(f"error: {exc}"), "retry"
         except ToolFailed as exc:
-            result, outcome = Result(f"error: {exc}"), "failed"
+            result, outcome = Result(f"error: {exc}"), "refused" if isinstance(exc, Refused) else "failed"
         except (OSError, ValueError, RecursionError) as exc:  # what no tool foresaw is still the model's call
             result, outcome = Result(f"error: {type(exc).__name__}: {exc}"), "failed"
         told = ToolReturned(
@@ -314,6 +316,8 @@ class Session:
             picture=result.picture,
             outcome=outcome,
             seconds=time.monotonic() - started,
+            role=self._role,
+            again=again,
         )
         self._parts.events.emit(told)
         return result
@@ -341,6 +345,11 @@ class Session:
         living = _living([c for c in calls if self._journal.has(str(c["id"]))], page=page)
         for call in living:
             tool = self._tools[call["name"]]
+            if command := call["args"].get("command"):
+                why = "a kill or the end of an attempt had ended it"
+                self._parts.events.emit(
+                    Decided(topic="command", what=command, decision="started again", by="harness", reason=why)
+                )
             try:
                 await tool.call(_validate(tool, call["args"]))
             except (ToolRetry, ToolFailed, OSError, ValueError):

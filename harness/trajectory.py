@@ -12,6 +12,8 @@ from typing import IO, Any
 
 from harness.events import RunEnded, SessionStarted, StageStarted
 
+OUTSIDE = "thread"
+"""The name of what happens outside of sessions."""
 BETWEEN_SESSIONS = ("orient", "regress", "select", "survey", "plan", "baseline")
 
 
@@ -25,14 +27,11 @@ class Trajectory:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._files: dict[str, IO[str]] = {}
-        self._current = "thread"
+        self._current = OUTSIDE
 
     def __call__(self, event: Any) -> None:
         """Write one event. Raises OSError when it cannot: a run without its record must not go on."""
-        if isinstance(event, SessionStarted):
-            self._current = event.session_id
-        elif isinstance(event, RunEnded) or (isinstance(event, StageStarted) and event.stage in BETWEEN_SESSIONS):
-            self._current = "thread"
+        self._current = session_after(self._current, event)
         file = self._open(self._current)
         file.write(event.model_dump_json() + "\n")
         file.flush()
@@ -53,3 +52,12 @@ class Trajectory:
             self._files[name] = path.open("a", encoding="utf-8")
             self._files[name].write("\n" if torn else "")
         return self._files[name]
+
+
+def session_after(current: str, event: Any) -> str:
+    """The session that what follows an event belongs to, or the name of what lies outside."""
+    if isinstance(event, SessionStarted):
+        return event.session_id
+    if isinstance(event, RunEnded) or (isinstance(event, StageStarted) and event.stage in BETWEEN_SESSIONS):
+        return OUTSIDE
+    return current

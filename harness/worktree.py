@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.commits import Commit, find_commit, from_root, make_message, read_log, split_message, to_root
+from harness.commits import Commit, find_commit, from_root, make_message, read_file, read_log, split_message, to_root
 from harness.errors import RepoError
 from harness.git import NO_PROGRAMS, Git
 from harness.git_trees import read_files
@@ -81,8 +81,7 @@ class Worktree:
 
     async def read(self, name: str, at: str = "HEAD") -> str | None:
         """A file as a commit has it, whatever lies in the tree; None when it has none."""
-        answer = await self.git.ask("cat-file", "blob", f"{at}:{to_root(name, self.prefix)}")
-        return answer.out if answer.code == 0 else None
+        return await read_file(self.git, name, self.prefix, at)
 
     async def read_all(self, endings: tuple[str, ...], most_bytes: int, all_bytes: int) -> dict[str, bytes]:
         """Plain files of the last commit whose names end so, but for large ones; the other arguments: `read_files`."""

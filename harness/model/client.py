@@ -168,6 +168,11 @@ class Model:
         """
         return await ask(self, role, conversation, messages, answer, attempts, check)
 
+    def redact(self, text: str) -> str:
+        """Take the keys and the passwords of the addresses out of a text."""
+        own = Endpoint("", self.settings.base_url, self._key, self._key_name).redact(text)
+        return self._second.redact(own) if self._second else own
+
     def _pause(self, exc: ModelPaused | SetupError) -> None:
         """From now on the fallback answers."""
         resume_at = exc.resume_at if isinstance(exc, ModelPaused) else None

@@ -17,6 +17,10 @@ class MissingModel(Model):
     def start(self) -> None:
         """There is nothing to import."""
 
+    def redact(self, text: str) -> str:
+        """There is no key and no address to take out."""
+        return text
+
     async def call(self, *_: Any, **__: Any) -> NoReturn:
         """Raises: SetupError: what is missing; the person sets it."""
         raise self._missing

@@ -35,7 +35,7 @@ from harness.sandbox.registries import find_registries, npm_registry
 from harness.sandbox.results import CommandResult, Process
 from harness.settings import SandboxSettings
 
-__all__ = ["CommandResult", "Process", "Readiness", "Room", "reap"]
+__all__ = ["CommandResult", "Process", "Readiness", "Room", "bash", "reap"]
 
 FIRST_PORT = 18000
 WATCH_SECONDS = 0.25
@@ -324,11 +324,14 @@ def allowed_hosts(settings: SandboxSettings) -> tuple[AllowedHost, ...]:
     )
 
 
+def bash(script: str, *arguments: str) -> list[str]:
+    """The command line of a bash without start-up files that runs a text; arguments are its `$1`, `$2`..."""
+    program = shutil.which("bash") or "bash"
+    return [program, "--noprofile", "--norc", "-o", "pipefail", "-c", script, *(("bash", *arguments) * bool(arguments))]
+
+
 def _shell(command: str | Sequence[str]) -> list[str]:
-    if not isinstance(command, str):
-        return list(command)
-    bash = shutil.which("bash") or "bash"
-    return [bash, "--noprofile", "--norc", "-o", "pipefail", "-c", command]
+    return bash(command) if isinstance(command, str) else list(command)
 
 
 def _inside(policy: Policy, cwd: str | None) -> str:

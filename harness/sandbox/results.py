@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.sandbox.children import Child
+from harness.sandbox.listening import listening_ports
 from harness.sandbox.output import Output
 
 
@@ -54,6 +55,10 @@ class Process:
     def output_bytes(self) -> int:
         """How much it has printed so far; hand it to `output` later to get only what is new."""
         return self._output.total_bytes
+
+    def ports(self) -> list[int]:
+        """Ports it or something it started listens on now."""
+        return listening_ports(self._child.pids())
 
     def output(self, since: int | None = None) -> str:
         """What it printed, beginning and end; or all from byte `since` on that is still kept."""

@@ -6,8 +6,9 @@ Their texts are the same on every machine: a recorded conversation must fit agai
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def file_tools(
     top: Path | None = None,
     *,
     images: bool = False,
+    written: Callable[[str, str], None] = lambda path, sha256: None,
 ) -> list[Tool]:
     """The five tools of one session, for the project in `worktree`.
 
@@ -90,8 +92,9 @@ def file_tools(
         worktree: as for `Places`, like protected, outputs_dir and top.
         search_seconds: after which listing or searching is ended.
         images: whether the model takes pictures.
+        written: told the path and the SHA-256 of each file that was written.
     """
-    desk = _Desk(Places(worktree, protected, outputs_dir, top), search_seconds, images)
+    desk = _Desk(Places(worktree, protected, outputs_dir, top), search_seconds, images, written)
     return [
         Tool(
             "read_file",
@@ -130,8 +133,10 @@ def file_tools(
 class _Desk:
     """The tools' functions; they share only the places they may go to."""
 
-    def __init__(self, places: Places, search_seconds: float, images: bool) -> None:
-        self._places = places
+    def __init__(
+        self, places: Places, search_seconds: float, images: bool, written: Callable[[str, str], None]
+    ) -> None:
+        self._places, self._written = places, written
         self._search_seconds = search_seconds
         self._images = images
 
@@ -148,7 +153,7 @@ class _Desk:
 
     async def write(self, asked: WriteFile) -> str:
         old = self._old(asked.path)
-        self._places.write(asked.path, (old or Text("")).with_text(asked.content))
+        self._write(asked.path, (old or Text("")).with_text(asked.content))
         lines = len(asked.content.splitlines())
         return _told(f"{'Wrote' if old else 'Created'} {asked.path}: {lines} lines.", asked.path, asked.content)
 
@@ -156,9 +161,13 @@ class _Desk:
         old = decode(self._places.read(asked.path, READ_BYTES))
         edits = [(_plain(old, e.search), _plain(old, e.replace), e.every_place) for e in asked.edits]
         new = apply_edits(old.text, edits)
-        self._places.write(asked.path, old.with_text(new))
+        self._write(asked.path, old.with_text(new))
         applied = "edit" if len(edits) == 1 else "edits"
         return _told(f"Edited {asked.path}: {len(edits)} {applied} applied.", asked.path, new)
+
+    def _write(self, path: str, data: bytes) -> None:
+        self._places.write(path, data)
+        self._written(path, hashlib.sha256(data).hexdigest())
 
     async def list(self, asked: ListFiles) -> str:
         found = await self._look(asked.path, {"limit": LISTED})

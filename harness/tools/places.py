@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from harness.errors import ToolFailed, ToolRetry
+from harness.errors import Refused, ToolFailed, ToolRetry
 from harness.sandbox.policy import OUTPUTS, PROJECT, PROTECTED
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -62,7 +62,7 @@ class Places:
         """Replace or create a plain file as a whole, keeping its mode."""
         root, parts = self._locate(path)
         if root != self._roots[PROJECT]:
-            raise ToolFailed(f"{path} can only be read.")
+            raise Refused(f"{path} can only be read.")
         self._refuse_protected(parts, path)
         with _told(path), _directory(root, parts[:-1], create=True) as directory:
             _replace(directory, parts[-1] if parts else "", data, path)
@@ -88,7 +88,7 @@ class Places:
         if ".." in relative.parts:
             raise ToolRetry(f"{path}: write the path without '..', relative to the project.")
         if any(fold(part) in GIT_NAMES for part in relative.parts):
-            raise ToolFailed(f"{path}: git's own files are kept by the harness and closed to you.")
+            raise Refused(f"{path}: git's own files are kept by the harness and closed to you.")
         return root, relative.parts
 
     def _below(self, path: PurePosixPath) -> tuple[Path, PurePosixPath]:
@@ -98,18 +98,18 @@ class Places:
             for prefix in (name, str(root)):
                 if path.is_relative_to(prefix):
                     return root, path.relative_to(prefix)
-        raise ToolFailed(f"{path} is outside the project; only files of the project can be used.")
+        raise Refused(f"{path} is outside the project; only files of the project can be used.")
 
     def _refuse_protected(self, parts: tuple[str, ...], path: str) -> None:
         folded = tuple(map(fold, parts))
         for name in self._protected:
             if folded[: len(name)] == name:
-                raise ToolFailed(f"{path} is written by the harness only; leave it as it is.")
+                raise Refused(f"{path} is written by the harness only; leave it as it is.")
 
     def _behind_link(self, root: Path, parts: tuple[str, ...], path: str) -> tuple[str, ...]:
         real = (root.joinpath(*parts)).resolve()
         if not real.is_relative_to(root):
-            raise ToolFailed(f"{path} is a link that leads outside the project.")
+            raise Refused(f"{path} is a link that leads outside the project.")
         return self._locate(str(real.relative_to(root)))[1]
 
 
@@ -130,7 +130,7 @@ def _told(path: str) -> Iterator[None]:
     try:
         yield
     except _LinkMet as exc:
-        raise ToolFailed(f"{path} is, or passes through, a symbolic link; use the real path.") from exc
+        raise Refused(f"{path} is, or passes through, a symbolic link; use the real path.") from exc
     except FileNotFoundError as exc:
         raise ToolRetry(f"{path} does not exist; list_files shows what does.") from exc
     except NotADirectoryError as exc:
@@ -201,7 +201,7 @@ def _refuse_special(found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise ToolRetry("This is a directory; use list_files.")
     if not stat.S_ISREG(found.st_mode):
-        raise ToolFailed("This is a pipe, socket or device, not a file.")
+        raise Refused("This is a pipe, socket or device, not a file.")
 
 
 def _replace(directory: int, name: str, data: bytes, path: str) -> None:
@@ -231,5 +231,5 @@ def _mode_to_keep(directory: int, name: str, path: str, otherwise: int) -> int:
         return otherwise
     _refuse_special(found)
     if found.st_nlink > 1:
-        raise ToolFailed(f"{path} has another name elsewhere (a hard link); remove it first, then write it anew.")
+        raise Refused(f"{path} has another name elsewhere (a hard link); remove it first, then write it anew.")
     return stat.S_IMODE(found.st_mode) & 0o777

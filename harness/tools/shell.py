@@ -1,41 +1,39 @@
 """The coder's shell tools: run a command, start a server, read what it prints, stop it.
 
-The texts hold no times and no process numbers, so that a recorded conversation fits again. What is too long for the
-model is cut in the middle; all of it is kept in a file the model can read, which code of the project cannot change.
+The texts hold no times and no process numbers, so that a recorded conversation fits again; of what a program printed
+and of ports, which come when they come, nothing stands in the first line. What is too long for the model is cut in the
+middle; all of it is kept in a file the model can read, which code of the project cannot change.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Mapping
+import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import Field
 
 from harness.errors import ToolFailed, ToolRetry
 from harness.sandbox.processes import CommandResult, Process, Room
+from harness.sandbox.shell import SHELL_FILE, Shell
+from harness.tools.printed import clean, shown
 from harness.tools.tool import Arguments, Tool
 
-SHOWN_CHARACTERS = 16_000
+COMMAND_BYTES = 120_000
+"""The kernel takes no longer argument."""
 LONGEST_SECONDS = 600.0
 LONGEST_WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.05
 SERVERS = 8
-
-ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and cursor
-    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # titles, clipboard
-    r"|\x1b[ -/]*[0-~]"
-    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]",
-    re.MULTILINE,
-)
+LISTENING_SECONDS = 1.0
+"""How long a server that was started is watched for what it does first: listen, or end."""
 
 
 class RunCommand(Arguments):
     """Arguments of `run_command`."""
 
-    command: str = Field(min_length=1, max_length=100_000, description="Run by bash in the project's directory.")
+    command: str = Field(min_length=1, max_length=100_000, description="Run by bash.")
     timeout_seconds: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS)
     background: bool = Field(default=False, description="True for servers: it runs on until stop_process.")
 
@@ -69,8 +67,9 @@ def shell_tools(room: Room, outputs_dir: Path, env: Mapping[str, str] | None = N
     return [
         Tool(
             "run_command",
-            f"Run a bash command in the project, {reach}. Returns the exit code and what it printed; "
-            "what it leaves in the background is ended, so start servers with background=true.",
+            f"Run a bash command, {reach} and without anybody who answers questions. Directory and exported "
+            "variables hold for the next one. Returns the exit code and what it printed; what it leaves in the "
+            "background is ended, so start servers with background=true.",
             RunCommand,
             bench.run,
         ),
@@ -88,38 +87,45 @@ class _Bench:
     """The tools' functions, and the background processes they share."""
 
     def __init__(self, room: Room, outputs_dir: Path, env: Mapping[str, str] | None) -> None:
-        self._room, self._outputs_dir, self._env = room, outputs_dir, env
+        self._room, self._outputs_dir = room, outputs_dir
+        self._shell = Shell(room, room.policy.scratch / SHELL_FILE, env)
+        self._own_port = (env or {}).get("PORT", "")
         self._processes: dict[str, Process] = {}
+        self._told: dict[str, str] = {}
+        """What was said last of each background process."""
         self._started = 0
 
     async def run(self, asked: RunCommand) -> str:
         if "\0" in asked.command:
             raise ToolRetry("The command holds a NUL character; write it without.")
+        if len(asked.command.encode()) > COMMAND_BYTES:
+            raise ToolRetry(f"The command is longer than {COMMAND_BYTES} bytes; write it into a file and run that.")
         return await (self._start(asked) if asked.background else self._finish(asked))
 
     async def output(self, asked: ProcessOutput) -> str:
         process = self._named(asked.name)
-        await self._wait(process, asked)
-        return "\n".join([_state(process), shown(process.output(), self._path(self._room.log_path(process.name)))])
+        await self._wait(process, asked.wait_seconds, lambda: asked.wait_for in clean(process.output()))
+        self._told[process.name] = self._news_of(process)
+        printed, _ = shown(process.output(), self._path(self._room.log_path(process.name)))
+        return "\n".join([_state(process), *self._listening(process), printed])
 
     async def stop(self, asked: StopProcess) -> str:
         process = self._named(asked.name)
         was_running = process.running
         await process.stop()
+        self._told[process.name] = self._news_of(process)
         return f"{asked.name} is stopped." if was_running else _state(process)
 
     async def _finish(self, asked: RunCommand) -> str:
         kept = self._next_file()
         growing = kept.with_name(f".{kept.name}")  # hidden, or a search of all outputs would find itself
-        result = await self._room.run(
-            asked.command, timeout_seconds=asked.timeout_seconds, env=self._env, output_file=growing
-        )
-        text = "\n".join([_outcome(result), shown(result.output, self._path(kept), result.dropped_bytes)])
-        if LEFT_OUT in text:
+        result = await self._shell.run(asked.command, timeout_seconds=asked.timeout_seconds, output_file=growing)
+        printed, is_cut = shown(result.output, self._path(kept), result.dropped_bytes)
+        if is_cut:
             growing.replace(kept)
         else:
             growing.unlink(missing_ok=True)
-        return text
+        return "\n".join([_outcome(result) + _now_in(self._shell.directory), printed, *self._news()])
 
     async def _start(self, asked: RunCommand) -> str:
         running = [name for name, process in self._processes.items() if process.running]
@@ -127,16 +133,34 @@ class _Bench:
             raise ToolFailed(f"{SERVERS} background processes are running; stop one first: {', '.join(running)}.")
         self._started += 1
         name = f"process-{self._started}"
-        self._processes[name] = await self._room.start(asked.command, env=self._env, name=name)
-        return f"{name} is started. process_output shows what it prints."
+        process = self._processes[name] = await self._shell.start(asked.command, name)
+        await self._wait(process, LISTENING_SECONDS, lambda: bool(process.ports()))
+        return "\n".join([f"{name} is started. process_output shows what it prints.", *self._news()])
 
-    async def _wait(self, process: Process, asked: ProcessOutput) -> None:
-        if not asked.wait_for:
-            return
+    async def _wait(self, process: Process, seconds: float, is_reached: Callable[[], bool]) -> None:
+        """Until something is so, the process ended or the time is over."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + asked.wait_seconds
-        while process.running and asked.wait_for not in clean(process.output()) and loop.time() < end:
+        end = loop.time() + seconds
+        while process.running and not is_reached() and loop.time() < end:
             await process.wait(POLL_SECONDS)
+
+    def _news(self) -> list[str]:
+        """What became of background processes since that was told last."""
+        now = {name: self._news_of(process) for name, process in self._processes.items()}
+        fresh = [f"[{text}]" for name, text in now.items() if text and text != self._told.get(name)]
+        self._told |= now
+        return fresh
+
+    def _news_of(self, process: Process) -> str:
+        return " ".join(self._listening(process)) if process.running else _state(process)
+
+    def _listening(self, process: Process) -> list[str]:
+        """On which ports, and whether the one the browser opens is among them."""
+        if not (ports := process.ports()):
+            return []
+        named = ", ".join(f"{port} ($PORT)" if str(port) == self._own_port else str(port) for port in ports)
+        elsewhere = "" if self._own_port in map(str, ports) or not self._own_port else f"; $PORT is {self._own_port}"
+        return [f"{process.name} listens on port {named}{elsewhere}."]
 
     def _named(self, name: str) -> Process:
         if name not in self._processes:
@@ -153,32 +177,24 @@ class _Bench:
         return self._room.policy.inside(host)
 
 
-LEFT_OUT = "characters left out"
-
-
-def clean(text: str) -> str:
-    """Text without terminal codes; of a line drawn over itself only the last state."""
-    lines = ESCAPES.sub("", text).split("\n")
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
-
-
-def shown(output: str, path: str, dropped_bytes: int = 0) -> str:
-    """Output as the model sees it: cleaned, the middle left out when long."""
-    text = clean(output).strip("\n")
-    if len(text) <= SHOWN_CHARACTERS and not dropped_bytes:
-        return text or "(no output)"
-    half = SHOWN_CHARACTERS // 2
-    left_out = max(len(text) - 2 * half, 0) + dropped_bytes
-    return f"{text[:half]}\n[{left_out} {LEFT_OUT}; read_file {path} has all of it]\n{text[-half:]}"
-
-
 def _outcome(result: CommandResult) -> str:
     killed = f"; ended by the harness: {result.killed_for}" if result.killed_for else ""
-    return f"exit code {result.exit_code}{killed}"
+    return f"{_code(result.exit_code)}{killed}"
+
+
+def _code(exit_code: int | None) -> str:
+    """An exit code, with the signal it stands for."""
+    name = next((number.name for number in signal.Signals if number == (exit_code or 0) - 128), "")
+    return f"exit code {exit_code}" + (f" ({name})" if name else "")
+
+
+def _now_in(directory: str) -> str:
+    """Where the next command begins, when that is not where the project lies; the name may hold anything."""
+    return f"; now in {directory if directory.isprintable() else ascii(directory)}" if directory else ""
 
 
 def _state(process: Process) -> str:
     if process.running:
         return f"{process.name} is running."
     killed = f" ({process.killed_for})" if process.killed_for else ""
-    return f"{process.name} ended with exit code {process.exit_code}{killed}."
+    return f"{process.name} ended with {_code(process.exit_code)}{killed}."

@@ -9,23 +9,21 @@ history. `audit.jsonl` in the state directory has a line for every verdict and r
 too. Whether list, checks and commits agree with them is `harness.verify.trail`.
 
 The seal needs no key: whoever rewrites the chain and the whole history after it is not found out by either.
+How lines are sealed is `harness.chain`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
-import os
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.errors import SetupError
-from harness.state_file import file_errors, parse_json, read_text
+from harness.chain import ChainFile, Sealed, digest, read_chain
+from harness.chain import extend as extend_chain
+from harness.state_file import parse_json, read_text
 
 if TYPE_CHECKING:
     from harness.features import Feature, FeatureList
@@ -34,7 +32,6 @@ AUDIT = "checks/audit.jsonl"
 """Where the chain lies in a project."""
 TRAILER = "Harness-Audit"
 """Names the last line that a commit carries."""
-FIRST = "0" * 64
 
 Outcome = Literal["passed", "failed", "parked", "reopened", "amended"]
 
@@ -60,15 +57,12 @@ class Verdict(BaseModel):
     """Files in `checks/` written with it, by digest of what they say."""
     evidence: dict[str, str] = {}
     """Evidence files, below the evidence directory, by SHA-256."""
+    done: str = ""
+    """The last line of the thread's own audit before it, as number and hash; see `harness.thread_audit`."""
 
 
-class Line(Verdict):
+class Line(Verdict, Sealed):
     """A verdict in its place in the chain."""
-
-    seq: int
-    prev: str
-    at: datetime
-    hash: str
 
 
 def chain(text: str, path: Path) -> list[Line]:
@@ -79,21 +73,7 @@ def chain(text: str, path: Path) -> list[Line]:
 
     Raises: FeatureFileError: a line is not what was written there; the first such line is named.
     """
-    lines: list[Line] = []
-    for number, row in enumerate(_rows(text), 1):
-        with file_errors(Path(f"{path}:{number}"), "line of the audit"):
-            data = parse_json(row)
-            line = Line.model_validate(data)
-            _refuse_misplaced(line, number, lines[-1].hash if lines else FIRST)
-            if line.hash != _seal(data):
-                raise ValueError("it was changed after it was written: its hash does not fit")
-            lines.append(line)
-    return lines
-
-
-def _refuse_misplaced(line: Line, number: int, before: str) -> None:
-    if line.seq != number or line.prev != before:
-        raise ValueError("it does not follow the line before it: lines were changed, removed or put elsewhere")
+    return read_chain(text, path, Line)
 
 
 def load_chain(path: Path) -> list[Line]:
@@ -105,33 +85,8 @@ def load_chain(path: Path) -> list[Line]:
 
 
 def extend(text: str, verdicts: Sequence[Verdict]) -> tuple[str, str]:
-    """Add verdicts to a chain; returns it with the hash of its last line.
-
-    A chain that is broken is gone on with from its last line: no verdict is lost over it, and the break stays to be
-    found.
-    """
-    rows = _rows(text)
-    prev = _last_hash(rows)
-    for verdict in verdicts:
-        said = verdict.model_dump(mode="json", exclude_defaults=True)
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        data = {"seq": len(rows) + 1, "prev": prev, "at": at, **said}
-        data["hash"] = prev = _seal(data)
-        rows.append(json.dumps(data, ensure_ascii=False))
-    return "".join(f"{row}\n" for row in rows), prev
-
-
-def _rows(text: str) -> list[str]:
-    return text.removesuffix("\n").split("\n") if text else []
-
-
-def _last_hash(rows: Sequence[str]) -> str:
-    if not rows:
-        return FIRST
-    try:
-        return str(json.loads(rows[-1])["hash"])
-    except (ValueError, KeyError, TypeError):
-        return _digest(rows[-1])
+    """Add verdicts to a chain; returns it with the hash of its last line."""
+    return extend_chain(text, map(_said, verdicts))
 
 
 def append(path: Path, verdicts: Sequence[Verdict]) -> None:
@@ -139,24 +94,12 @@ def append(path: Path, verdicts: Sequence[Verdict]) -> None:
 
     Raises: SetupError: the file cannot be written.
     """
-    try:
-        with path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            _append(file, verdicts)
-    except OSError as exc:
-        raise SetupError(f"{path} cannot be written: {exc.strerror}.", f"Make {path.parent} writable.") from exc
+    with ChainFile(path) as file:
+        file.append(*map(_said, verdicts))
 
 
-def _append(file: BinaryIO, verdicts: Sequence[Verdict]) -> None:
-    file.seek(0)
-    head, newline, _ = file.read().rpartition(b"\n")
-    whole = head + newline
-    before = whole.decode(errors="replace")
-    text, _ = extend(before, verdicts)
-    file.truncate(len(whole))
-    file.write(text[len(before) :].encode())
-    file.flush()
-    os.fsync(file.fileno())
+def _said(verdict: Verdict) -> dict[str, Any]:
+    return verdict.model_dump(mode="json", exclude_defaults=True)
 
 
 def changes(before: FeatureList | None, after: FeatureList) -> list[Verdict]:
@@ -188,7 +131,7 @@ def _outcome(was: Feature, now: Feature) -> Outcome | None:
 
 def wording(feature: Feature) -> str:
     """Names what a feature asks for; 16 hex digits."""
-    return _digest([feature.description, *feature.steps])[:16]
+    return digest([feature.description, *feature.steps])[:16]
 
 
 def file_digest(content: str | bytes) -> str:
@@ -196,7 +139,7 @@ def file_digest(content: str | bytes) -> str:
 
     Raises: ValueError: a text that is not JSON.
     """
-    return _digest(parse_json(content)) if isinstance(content, str) else hashlib.sha256(content).hexdigest()
+    return digest(parse_json(content)) if isinstance(content, str) else hashlib.sha256(content).hexdigest()
 
 
 def evidence_digests(directory: str, root: Path) -> dict[str, str]:
@@ -205,12 +148,3 @@ def evidence_digests(directory: str, root: Path) -> dict[str, str]:
         return {}
     files = sorted(path for path in Path(directory).glob("*") if path.is_file())
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def _seal(data: Mapping[str, Any]) -> str:
-    return _digest({name: value for name, value in data.items() if name != "hash"})
-
-
-def _digest(value: Any) -> str:
-    said = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()

@@ -79,6 +79,16 @@ def evidence_problems(project: Project) -> list[str]:
     ]
 
 
+async def anchors(repo: Repo, thread_id: str) -> list[str]:
+    """The last lines of a thread's own audit that its commits carry, number and hash, oldest first.
+
+    Raises: FeatureFileError: the chain in the last commit is broken.
+    """
+    text = await repo.read(audit.AUDIT, f"refs/heads/harness/{thread_id}") or await repo.read(audit.AUDIT) or ""
+    lines = audit.chain(text, Path(audit.AUDIT))
+    return list(dict.fromkeys(line.done for line in lines if line.thread == thread_id and line.done))
+
+
 # --- the list ---
 
 

@@ -99,6 +99,25 @@ def test_what_was_built_agrees_with_its_audit_also_in_a_clone(built: Path) -> No
         assert audit == [("ok", "2 verdicts agree with list, checks and commits")]
 
 
+def test_the_audit_tells_what_was_done_and_the_commits_hold_it(built: Path) -> None:
+    assert harness("audit", "demo", str(built), "--verify").returncode == 0
+    lines = json.loads(harness("audit", "demo", str(built), "--json").stdout)["lines"]
+    told = [(line["kind"], line["what"].split()[-1], line["decision"]) for line in lines]
+    passed = [told.index(("verdict", feature, "passed")) for feature in ("F001", "F002")]
+    written = [place for place, deed in enumerate(told) if deed[0] == "file" and deed[2] == "allowed"]
+    assert written[0] < passed[0] < passed[1]
+    assert next(deed for deed in told if deed[:2] == ("verdict", "F001"))[2] == "failed"
+    carried = [json.loads(row).get("done") for row in (built / "checks/audit.jsonl").read_text().splitlines()]
+    by_number = {line["seq"]: line["hash"] for line in lines}
+    assert [by_number[int(done.split()[0])] for done in carried] == [done.split()[1] for done in carried]
+    file = next((built.parent / "state").glob("projects/*/trajectories/demo.audit.jsonl"))
+    whole = file.read_text()
+    file.write_text("".join(whole.splitlines(keepends=True)[: int(carried[-1].split()[0]) - 1]))
+    cut = harness("audit", "demo", str(built), "--verify")
+    file.write_text(whole)
+    assert (cut.returncode, "the end was cut off" in cut.stderr) == (4, True)
+
+
 def test_memory_finds_the_lesson_by_other_words(built: Path) -> None:
     found = harness("memory", "search", "entries are lost when the page is opened again", "--dir", str(built))
     assert found.returncode == 0

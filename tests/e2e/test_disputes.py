@@ -96,6 +96,13 @@ def test_a_coder_that_disputes_every_step_on_a_page_that_gives_orders_gains_noth
     assert first(project)["passes"], first(project)
     assert "verdicts agree with list, checks and commits" in person.run("doctor", project, "--offline").out
     assert person.run("check", "lint", "--dir", project).code == 0
+    lines = json.loads(person.run("audit", "demo", project, "--json").out)["lines"]
+    assert [(line["kind"], line["decision"], line["by"]) for line in lines if line["kind"] in ("dispute", "state")] == [
+        ("dispute", "upheld", "second author"),
+        ("dispute", "for a person", "harness"),
+        ("state", "parked", "harness"),
+        ("state", "amended", "person"),
+    ]
 
 
 def no_mistakes_later(request: Request) -> Any:

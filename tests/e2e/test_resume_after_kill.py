@@ -6,6 +6,7 @@ strikes in the middle of a model call, of a tool call, of a replay, of a commit,
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from harness.cli_audit import read_audit
 
 pytestmark = [pytest.mark.needs("chromium", "bwrap"), pytest.mark.timeout(1200)]
 
@@ -156,6 +159,10 @@ def test_a_build_killed_at_every_stage_ends_like_one_that_was_not(
     assert git(directory, "status", "--porcelain") == ""
     assert git(directory, "fsck", "--no-dangling") == ""
     assert _survivors(state) == []
+    audit = asyncio.run(read_audit(directory, "demo"))
+    assert (audit.broken, audit.commits) == (None, 6)
+    done = [line.what.split()[1].rstrip(":") for line in audit.lines if line.kind == "commit"]
+    assert set(done) <= {"Baseline", *(f"F{n:03}" for n in range(1, 7))}
 
 
 def _survivors(state: Path) -> list[str]:

@@ -34,7 +34,7 @@ LEVELS = [
     {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts"}
     | {"repo", "worktree", "commits", "fast_forward", "stale_locks", "git"},
     {"features", "plan_rules", "specification", "state_file", "progress", "project", "lock", "threads"}
-    | {"settings", "events", "trajectory", "errors", "address", ""},
+    | {"settings", "events", "trajectory", "thread_audit", "chain", "errors", "address", ""},
 ]
 """From the door to the cellar: a room imports its own level and those below. "" is the package itself."""
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -108,7 +109,8 @@ def coder() -> str:
 def tools() -> str:
     nothing, here = cast("Any", None), Path()
     names = {"project": "p", "thread_id": "t", "session_id": "s", "feature_id": "f"}
-    every = [*file_tools(here), *shell_tools(nothing, here), *browser_tools(nothing, str, here)]
+    room = cast("Any", SimpleNamespace(policy=SimpleNamespace(mode="project", scratch=here)))
+    every = [*file_tools(here), *shell_tools(room, here), *browser_tools(nothing, str, here)]
     every += [*memory_tools(nothing, **names), _FINISH]
     return "\n\n".join(["# tools of the coder", *(schema(tool.schema()) for tool in every)])
 
