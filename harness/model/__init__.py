@@ -3,6 +3,10 @@
     client    the key, the time limit, counting: `Model`
     strict    reads an answer: a whole chat completion or a fault, never a guess
     reply     what a call brought and what it used
+    quirks    how endpoints differ: one table
+    reasoning what a model thought, kept out of what it said
+    stream    an answer that came in pieces, put together when it is over
+    prefix    how much of each request repeats the one before
     faults    what an endpoint can do wrong, told apart by what can be done about it
     http      the HTTP client: proxies, bounded answers
     retry     trying again after faults that may pass

@@ -36,6 +36,9 @@ TOOLS = re.compile(
     re.I,
 )
 
+GARBLED = re.compile(r"tool_use_failed|failed to call a function|failed_generation", re.I)
+"""The model's own call could not be read by its server; the next answer is another one."""
+
 
 class ContextOverflow(ModelError):
     """The prompt does not fit the model's window; condense it and call again."""
@@ -176,6 +179,8 @@ def _status_fault(status: int, said: str, endpoint: Endpoint, kind: str | None, 
         return PassingFault(where, retry_after=wait)
     if status == 401:
         return SetupError(f"{endpoint.where} refuses the API key: {said}", f"Set {endpoint.key_name} to a valid key.")
+    if status == 400 and GARBLED.search(said):
+        return PassingFault(where)
     if status in (400, 404, 422) and TOOLS.search(said):
         return ToolsRefused.by(endpoint.model, said)
     if status in (400, 422) and "tool_choice" in said:
