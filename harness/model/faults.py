@@ -31,6 +31,9 @@ OVERFLOW = re.compile(
 QUOTA = re.compile(
     r"insufficient_quota|exceeded your current quota|billing|credit balance|insufficient.{0,20}credits", re.I
 )
+TRY_AGAIN_IN = re.compile(
+    r"(?:try again in|retry in|retryDelay\W+)\s*(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d{1,6}(?:\.\d+)?)s)?", re.IGNORECASE
+)
 TOOLS = re.compile(
     r"(not|n't) support (tool|function)|support tool use|(tools?|functions?|function calling) (is|are) not supported",
     re.I,
@@ -77,6 +80,16 @@ class ModelPaused(ModelError):
         resume_at = datetime.now(UTC) + timedelta(seconds=seconds)
         remedy = f"Resume the thread after {resume_at:%Y-%m-%d %H:%M:%S} UTC."
         return cls(f"{what}; it asks to wait {seconds:.0f} s", remedy, resume_at=resume_at)
+
+    @classmethod
+    def by_quota(cls, said: str, seconds: float | None) -> ModelPaused:
+        """Stop because the account may use no more; `seconds` is the wait the endpoint named, if it did."""
+        what = f"the account's quota is used up: {said}"
+        if not seconds:
+            return cls(what, "Raise it or wait, then resume the thread.")
+        resume_at = datetime.now(UTC) + timedelta(seconds=seconds)
+        remedy = f"Raise it, or resume the thread after {resume_at:%Y-%m-%d %H:%M:%S} UTC."
+        return cls(what, remedy, resume_at=resume_at)
 
 
 class PassingFault(ModelError):
@@ -149,7 +162,7 @@ def fault_from(exc: Exception, endpoint: Endpoint) -> HarnessError:
         return PassingFault(f"{where} answered something that is not a chat completion: {said}", _WRONG_SERVER)
     if isinstance(status, int) and isinstance(exc, openai.APIStatusError | BadCompletion):
         headers = getattr(getattr(exc, "response", None), "headers", {})
-        return _status_fault(status, said, endpoint, getattr(exc, "type", None), retry_after(headers))
+        return _status_fault(status, said, endpoint, getattr(exc, "type", None), retry_after(headers, said=said))
     if isinstance(exc, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
         return PassingFault(f"{where} did not answer in time", "Is it up? A slow model needs a larger call_seconds.")
     if isinstance(exc, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
@@ -174,7 +187,7 @@ def _status_fault(status: int, said: str, endpoint: Endpoint, kind: str | None, 
     if status == 413 or (status in (400, 422, 429, 500) and OVERFLOW.search(said)):
         return _overflow(endpoint, said)
     if status == 402 or (status in (403, 429) and QUOTA.search(said)):
-        return ModelPaused(f"the account's quota is used up: {said}", "Raise it or wait, then resume the thread.")
+        return ModelPaused.by_quota(said, wait)
     if status in (408, 409, 425, 429) or status >= 500:
         return PassingFault(where, retry_after=wait)
     if status == 401:
@@ -220,8 +233,17 @@ def _words(exc: Exception) -> str:
     return "an HTML page" if re.search(r"<(!doctype|html)", said, re.I) else said
 
 
-def retry_after(headers: Any, now: datetime | None = None) -> float | None:
-    """Seconds a Retry-After header asks for; None when there is none or it makes no sense."""
+def retry_after(headers: Any, now: datetime | None = None, said: str = "") -> float | None:
+    """Seconds to wait, by the Retry-After header or, without one that makes sense, by what the error says."""
+    asked = _by_header(headers, now)
+    found = TRY_AGAIN_IN.search(said) if asked is None else None
+    if found is None or not any(found.groups()):
+        return asked
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return _sensible(3600 * hours + 60 * minutes + seconds)
+
+
+def _by_header(headers: Any, now: datetime | None) -> float | None:
     try:
         if milliseconds := headers.get("retry-after-ms"):
             return _sensible(float(milliseconds) / 1000)
