@@ -220,7 +220,7 @@ def unique_ids(message: AIMessage, before: list[BaseMessage]) -> None:
 
     Some endpoints number calls from zero in every answer, or send one id twice; an answer to an id must have one call.
     """
-    taken = {call["id"] for old in before for call in _all_calls(old)}
+    taken = {call["id"] for old in before if old.type == "ai" for call in _all_calls(old)}
     for call in _all_calls(message):
         base = call["id"] or "call"
         number = 1
@@ -230,16 +230,18 @@ def unique_ids(message: AIMessage, before: list[BaseMessage]) -> None:
         taken.add(call["id"])
 
 
-def _all_calls(message: BaseMessage) -> list[Any]:
-    return [*getattr(message, "tool_calls", []), *getattr(message, "invalid_tool_calls", [])]
+def _all_calls(message: Any) -> list[Any]:
+    return [*message.tool_calls, *message.invalid_tool_calls]
 
 
 def wire(messages: list[BaseMessage]) -> list[BaseMessage]:
     """Messages as they may be sent: an invalid call's text wrapped in JSON, since servers parse what they get back."""
-    return [_wrap_invalid(message) if getattr(message, "invalid_tool_calls", None) else message for message in messages]
+    return [_wrap_invalid(message) if message.type == "ai" else message for message in messages]
 
 
 def _wrap_invalid(message: Any) -> BaseMessage:
+    if not message.invalid_tool_calls:
+        return message  # type: ignore[no-any-return]  # the caller's own
     wrapped = [{**call, "args": json.dumps({"not_json": call["args"]})} for call in message.invalid_tool_calls]
     copy: BaseMessage = message.model_copy(update={"invalid_tool_calls": wrapped})
     return copy

@@ -222,3 +222,13 @@ async def test_a_server_that_speaks_no_tls_is_a_pause(tmp_path: Path, monkeypatc
         pytest.raises(ModelPaused, match=r"could not be reached.*(SSL|TLS|record)"),
     ):
         await World(tmp_path).run(endpoint.base_url.replace("http:", "https:"))
+
+
+@pytest.mark.parametrize(
+    "kind", ["malformed arguments", "arguments of a wrong type", "an unknown tool", "a wrong value"]
+)
+async def test_the_same_broken_call_for_ever_ends_the_attempt_soon(tmp_path: Path, kind: str) -> None:
+    world = World(tmp_path)
+    with ScriptedModel(striking(ANSWERS[kind], times=1000)) as endpoint:
+        outcome = await world.run(endpoint.base_url)
+    assert (outcome.ended, outcome.turns, world.looked) == ("stuck", STRUCK + 6, list(range(STRUCK)))
