@@ -156,7 +156,7 @@ ENVIRONMENT = {
 
 
 FOR_PROJECTS = {
-    "model": set(ModelSettings.model_fields) - {"base_url", "fallback"},
+    "model": set(ModelSettings.model_fields) - {"base_url", "quirks", "fallback"},
     "limits": set(LimitSettings.model_fields),
     "app": set(AppSettings.model_fields),
     "gate": set(GateSettings.model_fields),

@@ -74,7 +74,7 @@ async def _bounded(response: httpx2.Response) -> None:
 
 async def _unstreamed(response: httpx2.Response) -> None:
     """Make a streamed answer the one it would have been; some endpoints stream whatever they are asked."""
-    if response.headers.get("content-type", "").startswith("text/event-stream"):
+    if response.status_code == 200 and response.headers.get("content-type", "").startswith("text/event-stream"):
         response._content = json.dumps(completion_of(response.content)).encode()
         response.headers["content-type"] = "application/json"
 

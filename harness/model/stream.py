@@ -34,10 +34,10 @@ def completion_of(stream: bytes) -> dict[str, Any]:
 
 
 def _events(stream: bytes) -> Iterator[dict[str, Any]]:
-    for line in stream.decode("utf-8", "replace").splitlines():
-        name, _, data = line.partition(":")
-        if name == "data" and data.strip() not in ("", "[DONE]"):
-            event = json.loads(data)
+    for line in stream.splitlines():  # of bytes: text would be split at characters that a string may hold
+        name, _, data = line.partition(b":")
+        if name == b"data" and data.strip() not in (b"", b"[DONE]"):
+            event = json.loads(data.decode("utf-8", "replace"))
             if isinstance(event, dict):
                 yield event
 

@@ -87,7 +87,14 @@ def answer_beside(message: dict[str, Any], calls: list[dict[str, Any]], quirks: 
     inline, _ = split_thought(_text(message), opens_with_thought=quirks.opens_with_thought)
     beside = {name: message[name] for name in quirks.returned if message.get(name)}
     extras = [{name: call[name] for name in quirks.returned if call.get(name)} for call in calls]
-    return {REASONING: thought_of(message) or inline, BESIDE: beside, BESIDE_CALLS: extras if any(extras) else []}
+    thought = thought_of(message) or inline
+    told: dict[str, Any] = {REASONING: thought, BESIDE: beside, BESIDE_CALLS: extras if any(extras) else []}
+    return {name: _writable(value) for name, value in told.items()}
+
+
+def _writable(value: Any) -> Any:
+    """Without lone surrogates, which cannot be written to any file of ours."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _as_dict(response: Any) -> dict[str, Any]:
@@ -121,7 +128,8 @@ def check_completion(body: dict[str, Any], quirks: Quirks) -> tuple[dict[str, An
     calls, invalid = _sort_calls(message.get("tool_calls"))
     _, text = split_thought(_text(message), opens_with_thought=quirks.opens_with_thought)
     clean = {"role": "assistant", "content": text, "tool_calls": calls}
-    return {**body, "choices": [{**choice, "message": clean}], "usage": _usage(body.get("usage"))}, invalid
+    counted = {"model": _writable(body.get("model")), "usage": _usage(body.get("usage"))}
+    return {**body, **counted, "choices": [{**choice, "message": clean}]}, invalid
 
 
 def _wrapped_error(error: Any) -> BadCompletion:
@@ -136,8 +144,7 @@ def _text(message: dict[str, Any]) -> str:
     content = message.get("content") or message.get("refusal") or ""
     if isinstance(content, list):
         content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    # A lone surrogate cannot be written to any file of ours.
-    return str(content).encode("utf-8", "replace").decode()
+    return str(_writable(str(content)))
 
 
 def _sort_calls(raw: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -23,6 +23,11 @@ FAULTS: dict[str, tuple[Any, int, list[str]]] = {
     "no tools, said so": (status(400, "this model does not support tools"), 5, NO_TOOLS),
     "no tools, text only": (text("I would write a contract."), 5, NO_TOOLS),
     "quota": (status(429, "quota exceeded", code="insufficient_quota"), 5, ["quota is used up", AGAIN]),
+    "quota, with a time": (
+        status(429, "quota exceeded", code="insufficient_quota", retry_after=7200),
+        5, ["quota is used up", r"after \d{4}-\d\d-\d\d [\d:]{8} UTC", AGAIN],
+    ),
+    "expired key": (status(403, "This API key has expired"), 3, ["expired", "key", AGAIN]),
     "long wait": (status(429, "slow down", retry_after=7200), 5, [r"after \d{4}-\d\d-\d\d [\d:]{8} UTC", AGAIN]),
 }  # fmt: skip
 

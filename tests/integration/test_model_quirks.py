@@ -169,6 +169,16 @@ async def test_reasoning_is_told_and_never_part_of_the_answer_nor_sent_back(
     assert endpoint.requests[1].messages[1] == {"role": "assistant", "content": said}
 
 
+async def test_a_key_that_is_echoed_in_a_thought_is_told_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "sk-a-secret-that-must-not-leak"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    answer = completion({"role": "assistant", "content": f"<think>My key is {key}.</think>yes"}, model=key)
+    async with model_of([answer], []) as (model, endpoint, seen):
+        await model.call("coder", "c", SAID)
+    assert endpoint.requests[0].headers["authorization"] == f"Bearer {key}"
+    assert (seen[0].reasoning, seen[0].answered_by) == ("My key is [key].", "[key]")
+
+
 async def test_a_thought_that_nothing_opened_is_one_only_with_the_quirk() -> None:
     async with model_of(["hm, <b></think>\nyes"], ["unopened-think"]) as (model, _, seen):
         assert (await model.call("coder", "c", SAID)).message.text == "yes"
@@ -274,6 +284,17 @@ async def test_a_stream_is_read_whole_with_its_usage_in_the_last_chunk(index: in
     assert [(c["id"], c["args"]) for c in reply.message.tool_calls] == [("c1", {"n": 1}), ("c2", {"n": 2})]
     assert (reply.usage.input_tokens, reply.usage.output_tokens) == (70, 7)
     assert seen[0].kind == "model"
+
+
+async def test_half_a_character_in_a_thought_and_a_line_separator_in_a_stream_break_nothing() -> None:
+    details = [{"text": "h\ud800m"}]
+    whole = {"role": "assistant", "content": "yes \ud800", "reasoning_details": details}
+    streamed = body("data: " + json.dumps(delta("stop", content="a\u2028b"), ensure_ascii=False), "text/event-stream")
+    async with model_of([completion(whole), streamed], ["reasoning-details-back"]) as (model, _, seen):
+        reply = await model.call("coder", "c", SAID)
+        again = await model.call("coder", "c", [*SAID, reply.message, HumanMessage("Go on.")])
+    assert (seen[0].reasoning, reply.message.text, again.message.text) == ("h?m", "yes ?", "a\u2028b")
+    assert seen[0].model_dump_json()
 
 
 CUT = {
