@@ -131,7 +131,7 @@ ANSWERS = {
 """Answers that are whole but no good: the model is told and mends it."""
 STAYS: dict[str, tuple[Any, type[HarnessError], str]] = {
     "401": (status(401, f"Incorrect API key provided: {SECRET}"), SetupError, "refuses the API key"),
-    "expired key": (status(403, "Your API key has expired"), SetupError, "403"),
+    "expired key": (status(403, "Your API key has expired"), SetupError, "refuses the API key"),
     "wrong model": (status(404, "The model `scripted` does not exist"), SetupError, "OPENAI_MODEL"),
     "quota": (status(429, "quota", code="insufficient_quota", retry_after=3600), ModelPaused, "resume the thread aft"),
     "long wait": (status(429, "slow down", retry_after=7200), ModelPaused, "Resume the thread after"),
