@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from harness.errors import HarnessError, SetupError
 from harness.events import Events, ModelCalled
 from harness.model import Model, ModelPaused
 from harness.model.quirks import QUIRKS, plain_schema, quirks_of
+from harness.recording import Recorder, load_recording
 from harness.settings import ModelSettings
 from harness.verify.check import Contract
 
@@ -295,6 +297,18 @@ async def test_half_a_character_in_a_thought_and_a_line_separator_in_a_stream_br
         again = await model.call("coder", "c", [*SAID, reply.message, HumanMessage("Go on.")])
     assert (seen[0].reasoning, reply.message.text, again.message.text) == ("h?m", "yes ?", "a\u2028b")
     assert seen[0].model_dump_json()
+
+
+async def test_a_streamed_answer_is_recorded_as_the_completion_it_is(tmp_path: Path) -> None:
+    streamed = events(delta(content="wh"), delta(content="ole"), delta("stop"), USAGE)
+    with ScriptedModel([streamed]) as endpoint:
+        recorder = Recorder(tmp_path / "run.jsonl")
+        settings = ModelSettings(name="scripted", base_url=endpoint.base_url, quirks=["stream-only"])
+        model = Model(settings, Events(), transport=recorder)
+        assert (await model.call("coder", "t/s", SAID)).usage.input_tokens == 70
+        await model.aclose()
+    (turn,) = load_recording(tmp_path / "run.jsonl").values()
+    assert turn.response["choices"][0]["message"]["content"] == "whole"
 
 
 CUT = {
