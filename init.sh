@@ -16,7 +16,7 @@ Usage: ./init.sh COMMAND
   demo [DIR]    set up, then build a small application with a recorded model (no key needed)
   test [ARG]... set up, then run the tests on all cores; arguments go to pytest (-n 0: in one process)
   lint          set up, then formatting, lint, types, spelling and the layout of imports
-  bench [NAME]  set up, then the benchmarks in tests/bench, or one of them
+  bench [NAME]  set up, then the benchmarks in tests/bench, or one of them; verify and session name several
 TEXT
 }
 

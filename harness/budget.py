@@ -26,10 +26,19 @@ class Spent:
     """Of the coder and the initializer; a verifier's call is no turn."""
     tokens: int = 0
     cost_usd: float = 0.0
+    previous_bytes: int = 0
+    """Of requests that another one followed in the same conversation."""
+    repeated_bytes: int = 0
+    """Of these, what the next request began with."""
 
     def plus(self, other: Spent) -> Spent:
         """The sum."""
-        return Spent(self.turns + other.turns, self.tokens + other.tokens, self.cost_usd + other.cost_usd)
+        return Spent(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def repeated_share(self) -> float | None:
+        """How much of a request the next one begins with, 0 to 1; None: nothing followed anything."""
+        return self.repeated_bytes / self.previous_bytes if self.previous_bytes else None
 
 
 class Meter:
@@ -52,7 +61,9 @@ class Meter:
     def __call__(self, event: Any) -> None:
         """Count one event."""
         if isinstance(event, ModelCalled):
-            used = Spent(int(event.role != "verifier"), event.input_tokens + event.output_tokens, event.cost_usd)
+            tokens = event.input_tokens + event.output_tokens
+            repeat = (event.previous_bytes, event.repeated_bytes)
+            used = Spent(int(event.role != "verifier"), tokens, event.cost_usd, *repeat)
             self.total, self._since = self.total.plus(used), self._since.plus(used)
             self._keep()
 

@@ -52,6 +52,7 @@ def _calls(messages: Sequence[AnyMessage]) -> list[tuple[str, str, str]]:
     for message in messages[_begin(messages) :]:
         if isinstance(message, AIMessage):
             calls |= {str(c["id"]): (c["name"], json.dumps(c["args"], sort_keys=True)) for c in message.tool_calls}
+            calls |= {str(c["id"]): (str(c["name"]), str(c["args"])) for c in message.invalid_tool_calls}
         elif isinstance(message, ToolMessage) and message.tool_call_id in calls:
             done.append((*calls[message.tool_call_id], message.text))
     return done

@@ -437,6 +437,7 @@ class Coding:
             turns=state.get("turns", 0),
             tokens=used.tokens,
             cost_usd=round(used.cost_usd, 6),
+            repeated_share=used.repeated_share and round(used.repeated_share, 5),
             seconds={stage: round(seconds, 1) for stage, seconds in state.get("seconds", {}).items()},
             ended_at=datetime.now(UTC),
         )

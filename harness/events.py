@@ -61,6 +61,10 @@ class ModelCalled(_Event):
     """The checkpoint thread or author conversation the call belongs to."""
     turn: int
     text: str = ""
+    reasoning: str = ""
+    """What it thought before, where the endpoint tells; never part of the text."""
+    answered_by: str = ""
+    """The model's name in the answer, where it is not the one that was asked."""
     tool_calls: list[dict[str, Any]] = Field(default_factory=list)
     """[{id, name, args}]"""
     input_tokens: int = 0
@@ -68,6 +72,11 @@ class ModelCalled(_Event):
     output_tokens: int = 0
     cost_usd: float = 0.0
     seconds: float = 0.0
+    request_bytes: int = 0
+    previous_bytes: int = 0
+    """Of the conversation's request before; 0: there was none in this process."""
+    repeated_bytes: int = 0
+    """Of the request before, from its first byte on: what a prompt cache can reuse; see `model/prefix.py`."""
 
 
 class ToolReturned(_Event):

@@ -168,6 +168,7 @@ class Initializer:
                 turns=state["turns"],
                 tokens=used.tokens,
                 cost_usd=round(used.cost_usd, 6),
+                repeated_share=used.repeated_share and round(used.repeated_share, 5),
                 ended_at=datetime.now(UTC),
             )
         ]

@@ -64,7 +64,7 @@ class Journal:
         if self.was_cut(call_id):
             self._undo(self._intents[call_id])
         else:
-            self._write({"intent": call_id, "name": name, **self._before(name, args)})
+            self._write({"intent": call_id, "name": name, **self._before(name, args)}, lasting=True)
         result = await call(name, args)
         picture = {"picture": result.picture} if result.picture else {}
         self._write({"result": call_id, "text": result.text, **picture})
@@ -113,12 +113,18 @@ class Journal:
             else:
                 self._intents[entry["intent"]] = entry
 
-    def _write(self, entry: dict[str, Any]) -> None:
+    def _write(self, entry: dict[str, Any], *, lasting: bool = False) -> None:
+        """Add a line; a lasting one is on the disk before anything else happens.
+
+        A result need not be: a kill leaves it to the system, and when power fails it only makes the call one that was
+        cut, which is put back and carried out anew.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write("\n" * self._torn + json.dumps(entry, ensure_ascii=False) + "\n")
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         self._torn = False
 
 

@@ -26,6 +26,9 @@ from harness.trajectory import OUTSIDE
 RESULT_LINES = 8
 """Lines of a tool's result that are shown."""
 TEXT_LINES = 40
+REASONING_LINES = 12
+CUT = 0.9
+"""A request that repeats less than this of the one before it was made shorter, or its head changed."""
 _NUMBER = re.compile(r"s(\d+)(?:-|$)")
 
 
@@ -139,6 +142,7 @@ def session_text(session: Session, trajectory: Trajectory) -> Iterator[str]:
     yield f"{name} of thread {session.thread_id} {session.outcome}".rstrip()
     for event in trajectory.events:
         yield from _TELLERS.get(event.kind, _other)(event)
+    yield from _repeats([event for event in trajectory.events if event.kind == "model" and event.previous_bytes])
     if trajectory.unreadable:
         yield f"({trajectory.unreadable} lines could not be read; a killed process leaves one)"
 
@@ -178,6 +182,15 @@ def _first_line(text: str) -> str:
     return line if len(line) <= 100 else f"{line[:97]}..."
 
 
+def _repeats(calls: list[Any]) -> Iterator[str]:
+    """What prompt caches had to work with; see `model/prefix.py`."""
+    if calls:
+        share = sum(call.repeated_bytes for call in calls) / sum(call.previous_bytes for call in calls)
+        cut = sum(call.repeated_bytes < CUT * call.previous_bytes for call in calls)
+        yield ""
+        yield f"{share:.2%} of a request's bytes began the next one ({len(calls)} requests, {cut} made shorter)"
+
+
 def _brief(event: Any) -> Iterator[str]:
     title = "brief" if not event.attempt else f"evidence, attempt {event.attempt + 1}"
     yield ""
@@ -188,8 +201,10 @@ def _brief(event: Any) -> Iterator[str]:
 def _turn(event: Any) -> Iterator[str]:
     cached = f" ({event.cached_tokens:,} cached)" if event.cached_tokens else ""
     counts = f"{event.input_tokens:,}{cached} in, {event.output_tokens:,} out, {event.seconds:.1f} s"
+    other = f"; answered by {plain(event.answered_by)}" if event.answered_by else ""
     yield ""
-    yield f"turn {event.turn} ({event.role}; {counts})"
+    yield f"turn {event.turn} ({event.role}; {counts}{other})"
+    yield from _indented(event.reasoning, REASONING_LINES, "  . ") if event.reasoning else ()
     yield from _indented(event.text, TEXT_LINES)
 
 

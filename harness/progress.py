@@ -40,6 +40,8 @@ class SessionEntry(_Value):
     cost_usd: float = Field(default=0.0, ge=0)
     seconds: dict[str, float] = Field(default_factory=dict)
     """By stage: session, verify, ..."""
+    repeated_share: float | None = Field(default=None, ge=0, le=1)
+    """How much of a request the next one of its conversation began with, by bytes: what prompt caches live on."""
     ended_at: datetime | None = None
 
 

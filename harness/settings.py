@@ -35,6 +35,8 @@ class FallbackSettings(_Section):
 
     name: str = ""
     """Model name; empty: there is no fallback."""
+    quirks: list[str] | None = None
+    """As for the first endpoint."""
     base_url: str = ""
     """Empty: the same endpoint. Another one gets its own key, `OPENAI_FALLBACK_API_KEY`."""
     images: bool = False
@@ -51,6 +53,8 @@ class ModelSettings(_Section):
     """Model name; `OPENAI_MODEL`."""
     base_url: str = "https://api.openai.com/v1"
     """Any Chat Completions endpoint; `OPENAI_BASE_URL`."""
+    quirks: list[str] | None = None
+    """How the endpoint differs, by the names of `docs/endpoints.md`; None: what is known of its host."""
     roles: dict[Literal["initializer", "coder", "verifier"], str] = Field(default_factory=dict)
     """Model names that differ by role."""
     temperature: float | None = None
@@ -170,7 +174,7 @@ ENVIRONMENT = {
 
 
 FOR_PROJECTS = {
-    "model": set(ModelSettings.model_fields) - {"base_url", "fallback"},
+    "model": set(ModelSettings.model_fields) - {"base_url", "quirks", "fallback"},
     "limits": set(LimitSettings.model_fields),
     "app": set(AppSettings.model_fields),
     "gate": set(GateSettings.model_fields),

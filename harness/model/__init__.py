@@ -3,6 +3,10 @@
     client    the key, the time limit, counting: `Model`
     strict    reads an answer: a whole chat completion or a fault, never a guess
     reply     what a call brought and what it used
+    quirks    how endpoints differ: one table
+    reasoning what a model thought, kept out of what it said
+    stream    an answer that came in pieces, put together when it is over
+    prefix    how much of each request repeats the one before
     faults    what an endpoint can do wrong, told apart by what can be done about it
     http      the HTTP client: proxies, bounded answers
     retry     trying again after faults that may pass
@@ -13,7 +17,7 @@ Callers keep their messages and only ever append to them, so that endpoints can 
 """
 
 from harness.model.client import Model
-from harness.model.faults import ContextOverflow, ModelPaused, ToolChoiceRefused, ToolsRefused
+from harness.model.faults import ContextOverflow, ModelPaused, Refused, ToolChoiceRefused, ToolsRefused
 from harness.model.http import Transport, is_loopback
 from harness.model.missing import MissingModel
 from harness.model.reply import InvalidCall, Reply, Totals, Usage, estimate_tokens
@@ -24,6 +28,7 @@ __all__ = [
     "MissingModel",
     "Model",
     "ModelPaused",
+    "Refused",
     "Reply",
     "ToolChoiceRefused",
     "ToolsRefused",

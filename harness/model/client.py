@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import BaseModel, SecretStr
 
@@ -22,7 +22,9 @@ from harness.errors import SetupError
 from harness.events import Events, ModelCalled, Noticed
 from harness.model.ask import ask
 from harness.model.faults import Endpoint, ModelPaused, ToolsRefused, fault_from, foreign_errors
-from harness.model.http import Transport, is_loopback, open_http
+from harness.model.http import SENT, Sent, Transport, is_loopback, open_http
+from harness.model.prefix import Prefixes, Repeat
+from harness.model.quirks import quirks_of
 from harness.model.reply import Reply, Totals, read_reply
 from harness.model.retry import Patience
 from harness.model.strict import strict_chat_class, wire
@@ -78,6 +80,8 @@ class Model:
         self._key = _api_key(settings.base_url, self._loopback, key_name)
         self._key_name = key_name
         self._patience = Patience(settings.max_retries, settings.retry_after_seconds, backoff_seconds, self._warn)
+        self._quirks = quirks_of(settings.base_url, settings.quirks)
+        self._prefixes = Prefixes()
         self._http: Any = None
         self._chats: dict[str, ChatOpenAI] = {}
         self._silent: Counter[str] = Counter()
@@ -129,7 +133,7 @@ class Model:
         endpoint = Endpoint(self.name_for(role), self.settings.base_url, self._key, self._key_name)
         options = self._options(conversation, tools, tool_choice)
         try:
-            answer, seconds = await self._patience.run(lambda: self._once(endpoint, messages, options))
+            answer, seconds, body = await self._patience.run(lambda: self._once(endpoint, messages, options))
         except (ModelPaused, SetupError) as exc:
             if self._second is None:
                 raise
@@ -138,7 +142,8 @@ class Model:
         reply = read_reply(answer, messages, seconds, self.settings)
         self.totals[role] = self.totals.get(role, Totals()).plus(reply.usage)
         turn = sum(message.type == "ai" for message in messages)
-        self._events.emit(_called(role, conversation, turn, reply, endpoint))
+        repeat = self._prefixes.measure(conversation, body)
+        self._events.emit(_called(role, conversation, turn, reply, endpoint, repeat))
         if tools and tool_choice is None:
             self._expect_tool_calls(endpoint.model, reply)
         return reply
@@ -186,7 +191,9 @@ class Model:
 
     def _make_second(self, given: FallbackSettings) -> Model:
         """Raises: SetupError: it has an endpoint of its own and no key for it."""
+        same = not given.base_url
         others = {"roles": {}, "fallback": FallbackSettings(), "base_url": given.base_url or self.settings.base_url}
+        others["quirks"] = self.settings.quirks if same and given.quirks is None else given.quirks
         second = Model(
             self.settings.model_copy(update=given.model_dump() | others),
             self._events,
@@ -219,12 +226,13 @@ class Model:
 
     async def _once(
         self, endpoint: Endpoint, messages: list[BaseMessage], options: dict[str, Any]
-    ) -> tuple[AIMessage, float]:
-        """One request: its message and seconds. The edge where foreign exceptions end."""
+    ) -> tuple[AIMessage, float, bytes]:
+        """One request: its message, seconds, and the body that was sent. The edge where foreign exceptions end."""
         if endpoint.model not in self._chats:
             await asyncio.to_thread(self._open_chat, endpoint.model)
         chat, sent = self._chats[endpoint.model], wire(messages, images=self.settings.images)
-        started = time.monotonic()
+        started, out = time.monotonic(), Sent()
+        SENT.set(out)
         self._tell_waiting()
         try:
             async with asyncio.timeout(self.settings.call_seconds):
@@ -232,7 +240,7 @@ class Model:
         except foreign_errors() as exc:
             quotes_key = endpoint.redact(repr(exc)) != repr(exc)
             raise fault_from(exc, endpoint) from (None if quotes_key else exc)
-        return answer, time.monotonic() - started
+        return answer, time.monotonic() - started, out.body
 
     def _tell_waiting(self) -> None:
         if self._on_waiting:
@@ -243,7 +251,8 @@ class Model:
         """Make a client; on a worker thread, because the import takes two seconds."""
         settings = self.settings
         self._http = self._http or open_http(settings.base_url, self._transport)
-        self._chats[name] = strict_chat_class()(
+        chat_class: Any = strict_chat_class()
+        self._chats[name] = chat_class(
             model=name,
             base_url=settings.base_url,
             api_key=SecretStr(self._key),
@@ -252,7 +261,8 @@ class Model:
             max_retries=0,  # retries are ours
             use_responses_api=False,  # third parties do not have it
             http_async_client=self._http,
-            **_output_limit(settings),
+            extra_body={"max_tokens": settings.max_output_tokens} if settings.max_output_tokens else None,
+            quirks=self._quirks,
         )
 
     def _expect_tool_calls(self, name: str, reply: Reply) -> None:
@@ -270,30 +280,27 @@ class Model:
         self._events.emit(Noticed(text=text, level="warning"))
 
 
-def _called(role: str, conversation: str, turn: int, reply: Reply, endpoint: Endpoint) -> ModelCalled:
+def _called(role: str, conversation: str, turn: int, reply: Reply, endpoint: Endpoint, repeat: Repeat) -> ModelCalled:
     usage, message = reply.usage, reply.message
+    named = str(message.response_metadata.get("model_name") or endpoint.model)
     calls = [{"id": call["id"], "name": call["name"], "args": call["args"]} for call in message.tool_calls]
     return ModelCalled(
         role=role,
         conversation=conversation,
         turn=turn,
         text=endpoint.redact(message.text),
+        reasoning=endpoint.redact(reply.reasoning),
+        answered_by=endpoint.redact(named) if named != endpoint.model else "",
         tool_calls=json.loads(endpoint.redact(json.dumps(calls))),
         input_tokens=usage.input_tokens,
         cached_tokens=usage.cached_tokens,
         output_tokens=usage.output_tokens,
         cost_usd=usage.cost_usd,
         seconds=usage.seconds,
+        request_bytes=repeat.request,
+        previous_bytes=repeat.previous,
+        repeated_bytes=repeat.repeated,
     )
-
-
-def _output_limit(settings: ModelSettings) -> dict[str, Any]:
-    """The limit under the name the endpoint knows: most know only the older one."""
-    if not settings.max_output_tokens:
-        return {}
-    if urlsplit(settings.base_url).hostname == "api.openai.com":
-        return {"max_completion_tokens": settings.max_output_tokens}
-    return {"extra_body": {"max_tokens": settings.max_output_tokens}}
 
 
 def _api_key(base_url: str, loopback: bool, name: str) -> str:

@@ -7,7 +7,8 @@ Every exception of openai, its HTTP client and langchain becomes one of ours her
     ContextOverflow     the prompt must become shorter
     ToolChoiceRefused   the endpoint cannot be made to call one named tool; `ask` goes on without
     ToolsRefused        the model makes no tool calls; another one is needed
-    ModelError          nothing of these; SetupError: the key, the model's name or the address is wrong
+    Refused             the person must mend the key, the model's name or the address; the thread goes on after that
+    ModelError          nothing of these
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ OVERFLOW = re.compile(
 QUOTA = re.compile(
     r"insufficient_quota|exceeded your current quota|billing|credit balance|insufficient.{0,20}credits", re.I
 )
+TRY_AGAIN_IN = re.compile(
+    r"(?:try again in|retry in|retryDelay\W+)\s*(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d{1,6}(?:\.\d+)?)s)?", re.IGNORECASE
+)
+KEY = re.compile(
+    r"api[ _-]?key.{0,40}(expired|invalid|not valid|revoked|disabled)|(expired|invalid|incorrect).{0,20}api[ _-]?key",
+    re.I,
+)
 TOOLS = re.compile(
     r"(not|n't) support (tool|function)|support tool use|(tools?|functions?|function calling) (is|are) not supported",
     re.I,
@@ -41,6 +49,8 @@ IMAGES = re.compile(
     r"|not a (multimodal|vision) model",
     re.I,
 )
+GARBLED = re.compile(r"tool_use_failed|failed to call a function|failed_generation", re.I)
+"""The model's own call could not be read by its server; the next answer is another one."""
 
 
 class ContextOverflow(ModelError):
@@ -57,6 +67,10 @@ class ToolsRefused(ModelError):
             f"the model {model!r} does not make tool calls: {why}",
             "The harness works through tools; choose another model (OPENAI_MODEL, or [model.roles] in harness.toml).",
         )
+
+
+class Refused(SetupError):
+    """The endpoint refuses the key, the model's name or the address, or cannot be trusted."""
 
 
 class ToolChoiceRefused(ModelError):
@@ -80,6 +94,16 @@ class ModelPaused(ModelError):
         resume_at = datetime.now(UTC) + timedelta(seconds=seconds)
         remedy = f"Resume the thread after {resume_at:%Y-%m-%d %H:%M:%S} UTC."
         return cls(f"{what}; it asks to wait {seconds:.0f} s", remedy, resume_at=resume_at)
+
+    @classmethod
+    def by_quota(cls, said: str, seconds: float | None) -> ModelPaused:
+        """Stop because the account may use no more; `seconds` is the wait the endpoint named, if it did."""
+        what = f"the account's quota is used up: {said}"
+        if not seconds:
+            return cls(what, "Raise it or wait, then resume the thread.")
+        resume_at = datetime.now(UTC) + timedelta(seconds=seconds)
+        remedy = f"Raise it, or resume the thread after {resume_at:%Y-%m-%d %H:%M:%S} UTC."
+        return cls(what, remedy, resume_at=resume_at)
 
 
 class PassingFault(ModelError):
@@ -152,11 +176,11 @@ def fault_from(exc: Exception, endpoint: Endpoint) -> HarnessError:
         return PassingFault(f"{where} answered something that is not a chat completion: {said}", _WRONG_SERVER)
     if isinstance(status, int) and isinstance(exc, openai.APIStatusError | BadCompletion):
         headers = getattr(getattr(exc, "response", None), "headers", {})
-        return _status_fault(status, said, endpoint, getattr(exc, "type", None), retry_after(headers))
+        return _status_fault(status, said, endpoint, getattr(exc, "type", None), retry_after(headers, said=said))
     if isinstance(exc, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
         return PassingFault(f"{where} did not answer in time", "Is it up? A slow model needs a larger call_seconds.")
     if isinstance(exc, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
-        return SetupError(f"{endpoint.where!r} is not an address: {said}", "Set OPENAI_BASE_URL.")
+        return Refused(f"{endpoint.where!r} is not an address: {said}", "Set OPENAI_BASE_URL.")
     if isinstance(exc, openai.APIConnectionError | httpx2.TransportError | OSError):
         return _connection_fault(exc, said, endpoint)
     if OVERFLOW.search(said):
@@ -177,11 +201,13 @@ def _status_fault(status: int, said: str, endpoint: Endpoint, kind: str | None, 
     if status == 413 or (status in (400, 422, 429, 500) and OVERFLOW.search(said)):
         return _overflow(endpoint, said)
     if status == 402 or (status in (403, 429) and QUOTA.search(said)):
-        return ModelPaused(f"the account's quota is used up: {said}", "Raise it or wait, then resume the thread.")
+        return ModelPaused.by_quota(said, wait)
     if status in (408, 409, 425, 429) or status >= 500:
         return PassingFault(where, retry_after=wait)
-    if status == 401:
-        return SetupError(f"{endpoint.where} refuses the API key: {said}", f"Set {endpoint.key_name} to a valid key.")
+    if status == 401 or (status in (400, 403) and KEY.search(said)):
+        return Refused(f"{endpoint.where} refuses the API key: {said}", f"Set {endpoint.key_name} to a valid key.")
+    if status == 400 and GARBLED.search(said):
+        return PassingFault(where)
     if status in (400, 404, 422) and TOOLS.search(said):
         return ToolsRefused.by(endpoint.model, said)
     if status in (400, 404, 415, 422, 500) and IMAGES.search(said):
@@ -191,9 +217,9 @@ def _status_fault(status: int, said: str, endpoint: Endpoint, kind: str | None, 
     if status in (400, 422) and "tool_choice" in said:
         return ToolChoiceRefused(where)
     if status == 403:
-        return SetupError(where, f"The key may not use {endpoint.model!r}: allow it, or set OPENAI_MODEL.")
+        return Refused(where, f"The key may not use {endpoint.model!r}: allow it, or set OPENAI_MODEL.")
     if status in (404, 405) or 300 <= status < 400:
-        return SetupError(where, f"Check OPENAI_MODEL ({endpoint.model!r}). {_WRONG_SERVER}")
+        return Refused(where, f"Check OPENAI_MODEL ({endpoint.model!r}). {_WRONG_SERVER}")
     return ModelError(where, "The request was refused as it is; trying again would not help.")
 
 
@@ -208,7 +234,7 @@ def _connection_fault(exc: Exception, said: str, endpoint: Endpoint) -> HarnessE
     cause: BaseException | None = exc
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause):
-            return SetupError(f"the certificate of {endpoint.where} is not trusted", "Set SSL_CERT_FILE to its issuer.")
+            return Refused(f"the certificate of {endpoint.where} is not trusted", "Set SSL_CERT_FILE to its issuer.")
         said = endpoint.redact(str(cause)) or said
         cause = cause.__cause__ or cause.__context__
     return PassingFault(
@@ -225,8 +251,17 @@ def _words(exc: Exception) -> str:
     return "an HTML page" if re.search(r"<(!doctype|html)", said, re.I) else said
 
 
-def retry_after(headers: Any, now: datetime | None = None) -> float | None:
-    """Seconds a Retry-After header asks for; None when there is none or it makes no sense."""
+def retry_after(headers: Any, now: datetime | None = None, said: str = "") -> float | None:
+    """Seconds to wait, by the Retry-After header or, without one that makes sense, by what the error says."""
+    asked = _by_header(headers, now)
+    found = TRY_AGAIN_IN.search(said) if asked is None else None
+    if found is None or not any(found.groups()):
+        return asked
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return _sensible(3600 * hours + 60 * minutes + seconds)
+
+
+def _by_header(headers: Any, now: datetime | None) -> float | None:
     try:
         if milliseconds := headers.get("retry-after-ms"):
             return _sensible(float(milliseconds) / 1000)

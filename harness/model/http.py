@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import json
+from contextvars import ContextVar
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from harness.address import shown
 from harness.errors import SetupError
+from harness.model.stream import completion_of
 
 if TYPE_CHECKING:
     import httpx2
 
 ANSWER_BYTES = 32_000_000
 """After decompression; no completion is this large, but a compressed answer of a few kilobytes can be."""
+
+
+@dataclass
+class Sent:
+    """What a call put on the wire; the client sends in a task of its own, which can fill a value but not hand it up."""
+
+    body: bytes = b""
+
+
+SENT: ContextVar[Sent | None] = ContextVar("sent", default=None)
+"""Set by who wants to know."""
 
 
 class Transport(Protocol):
@@ -33,8 +48,13 @@ def open_http(url: str, transport: Transport | None = None) -> httpx2.AsyncClien
     return DefaultAsyncHttpxClient(
         transport=transport,  # type: ignore[arg-type]  # one by its shape, not by its class
         trust_env=not is_loopback(url),
-        event_hooks={"response": [_bounded]},
+        event_hooks={"request": [_remember], "response": [_bounded, _unstreamed]},
     )
+
+
+async def _remember(request: httpx2.Request) -> None:
+    if (sent := SENT.get()) is not None:
+        sent.body = request.content
 
 
 async def _bounded(response: httpx2.Response) -> None:
@@ -50,6 +70,13 @@ async def _bounded(response: httpx2.Response) -> None:
             raise httpx2.DecodingError(f"the answer is larger than {ANSWER_BYTES} bytes")
     # What `aread` would do, which has no limit.
     response._content = b"".join(pieces)
+
+
+async def _unstreamed(response: httpx2.Response) -> None:
+    """Make a streamed answer the one it would have been; some endpoints stream whatever they are asked."""
+    if response.status_code == 200 and response.headers.get("content-type", "").startswith("text/event-stream"):
+        response._content = json.dumps(completion_of(response.content)).encode()
+        response.headers["content-type"] = "application/json"
 
 
 def is_loopback(url: str) -> bool:

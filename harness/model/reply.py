@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.model.strict import unique_ids
+from harness.model.strict import BESIDE, BESIDE_CALLS, REASONING, unique_ids
 from harness.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Reply:
     truncated: bool = False
     """The answer was cut at the output limit (or by a content filter); cut tool calls are dropped."""
     invalid: list[InvalidCall] = field(default_factory=list)
+    reasoning: str = ""
+    """What it thought before; for the trajectory alone."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def read_reply(answer: AIMessage, messages: list[BaseMessage], seconds: float, s
     # Only what is used again: the whole message is stored in every checkpoint of its session.
     message = AIMessage(
         content=answer.text,
+        additional_kwargs={key: kept for key in (BESIDE, BESIDE_CALLS) if (kept := answer.additional_kwargs.get(key))},
         id=answer.id,
         tool_calls=answer.tool_calls,
         invalid_tool_calls=[] if truncated else answer.invalid_tool_calls,
@@ -86,7 +89,8 @@ def read_reply(answer: AIMessage, messages: list[BaseMessage], seconds: float, s
         response_metadata={key: answer.response_metadata.get(key) for key in ("finish_reason", "model_name")},
     )
     unique_ids(message, messages)
-    return Reply(message, _usage(message, messages, seconds, settings), truncated, _invalid_calls(message))
+    usage = _usage(message, messages, seconds, settings)
+    return Reply(message, usage, truncated, _invalid_calls(message), answer.additional_kwargs.get(REASONING, ""))
 
 
 def _usage(message: AIMessage, messages: list[BaseMessage], seconds: float, settings: ModelSettings) -> Usage:

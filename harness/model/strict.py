@@ -13,11 +13,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from harness.model.faults import BadCompletion
+from harness.model.quirks import Quirks
+from harness.model.reasoning import split_thought, thought_of
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, BaseMessage
     from langchain_openai import ChatOpenAI
 
+REASONING, BESIDE, BESIDE_CALLS = "reasoning", "beside", "beside_calls"
+"""Keys under which the client's message carries what is no part of the answer."""
+BROKEN_OFF = ("error", "insufficient_system_resource")
+"""Finish reasons of answers that have no end: a provider behind a gateway failed, or had no room left."""
 MAX_ARGUMENTS = 1_000_000
 """Characters of one call's arguments; more is a model that repeats itself."""
 
@@ -30,27 +36,65 @@ def strict_chat_class() -> type[ChatOpenAI]:
     class StrictChatOpenAI(ChatOpenAI):
         """Checks the raw answer before the client reads it, and keeps the client out of what is sent."""
 
+        quirks: Quirks = Quirks()
+
         def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-            return past_the_client(super()._get_request_payload(input_, stop=stop, **kwargs))
+            body = super()._get_request_payload(input_, stop=stop, **kwargs)
+            give_back(input_, body["messages"], self.quirks.returned)
+            return past_the_client(body, self.quirks)
 
         def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> Any:
-            completion, invalid = check_completion(_as_dict(response))
+            answered = _as_dict(response)
+            completion, invalid = check_completion(answered, self.quirks)
             result = super()._create_chat_result(completion, generation_info)
             message: Any = result.generations[0].message
             message.invalid_tool_calls = invalid
+            calls = completion["choices"][0]["message"]["tool_calls"]
+            message.additional_kwargs = answer_beside(answered["choices"][0]["message"], calls, self.quirks)
             return result
 
     return StrictChatOpenAI
 
 
-def past_the_client(payload: dict[str, Any]) -> dict[str, Any]:
-    """Move what is ready to be sent to where the client does not look at it.
+def past_the_client(payload: dict[str, Any], quirks: Quirks) -> dict[str, Any]:
+    """Move the body as the endpoint takes it to where the client does not look at it.
 
-    It walks messages and tools against its types, to convert what is plain JSON already: half of a turn's time at 30
-    turns, more in longer sessions.
+    The client walks messages and tools against its types, to convert what is plain JSON already: half of a turn's time
+    at 30 turns, more in longer sessions. The messages come last in the body, so that a request begins with the whole
+    one before it.
     """
-    ready = {key: payload.pop(key) for key in ("messages", "tools") if payload.get(key)}
-    return {**payload, "messages": [], "extra_body": {**(payload.get("extra_body") or {}), **ready}}
+    from openai import omit
+
+    headers = {key: payload.pop(key) for key in ("extra_headers",) if key in payload}
+    more = payload.pop("extra_body", None) or {}
+    body = quirks.shape({**payload, **more})
+    last = {"messages": body.pop("messages")}
+    return {**headers, "model": body["model"], "messages": omit, "extra_body": {**body, **last}}
+
+
+def give_back(said: list[BaseMessage], sent: list[dict[str, Any]], fields: frozenset[str]) -> None:
+    """Put what an endpoint demands back beside what it said, in the messages that are about to be sent."""
+    for message, wanted in zip(said, sent, strict=True) if fields else ():
+        kept = message.additional_kwargs.get(BESIDE, {})
+        wanted.update({name: value for name, value in kept.items() if name in fields})
+        extras = message.additional_kwargs.get(BESIDE_CALLS, ())
+        for call, extra in zip(wanted.get("tool_calls", ()), extras, strict=False):  # invalid calls come last
+            call.update({name: value for name, value in extra.items() if name in fields})
+
+
+def answer_beside(message: dict[str, Any], calls: list[dict[str, Any]], quirks: Quirks) -> dict[str, Any]:
+    """What an answer holds beside its text and calls: its reasoning, and what must be sent back with it."""
+    inline, _ = split_thought(_text(message), opens_with_thought=quirks.opens_with_thought)
+    beside = {name: message[name] for name in quirks.returned if message.get(name)}
+    extras = [{name: call[name] for name in quirks.returned if call.get(name)} for call in calls]
+    thought = thought_of(message) or inline
+    told: dict[str, Any] = {REASONING: thought, BESIDE: beside, BESIDE_CALLS: extras if any(extras) else []}
+    return {name: _writable(value) for name, value in told.items()}
+
+
+def _writable(value: Any) -> Any:
+    """Without lone surrogates, which cannot be written to any file of ours."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _as_dict(response: Any) -> dict[str, Any]:
@@ -61,7 +105,7 @@ def _as_dict(response: Any) -> dict[str, Any]:
     return response
 
 
-def check_completion(body: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def check_completion(body: dict[str, Any], quirks: Quirks) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Check one answer; the second value holds its tool calls that are not calls, in the client's own form.
 
     Raises: BadCompletion: not a whole chat completion.
@@ -75,11 +119,17 @@ def check_completion(body: dict[str, Any]) -> tuple[dict[str, Any], list[dict[st
     message = choice.get("message")
     if not isinstance(message, dict):
         raise BadCompletion("its choice holds no message")
+    if error := choice.get("error"):
+        raise _wrapped_error(error)
     if not isinstance(choice.get("finish_reason"), str) or not choice["finish_reason"]:
         raise BadCompletion("it has no finish_reason, so it may be cut")
+    if choice["finish_reason"] in BROKEN_OFF:
+        raise BadCompletion(f"it was broken off: {choice['finish_reason']}")
     calls, invalid = _sort_calls(message.get("tool_calls"))
-    clean = {"role": "assistant", "content": _text(message), "tool_calls": calls}
-    return {**body, "choices": [{**choice, "message": clean}], "usage": _usage(body.get("usage"))}, invalid
+    _, text = split_thought(_text(message), opens_with_thought=quirks.opens_with_thought)
+    clean = {"role": "assistant", "content": text, "tool_calls": calls}
+    counted = {"model": _writable(body.get("model")), "usage": _usage(body.get("usage"))}
+    return {**body, **counted, "choices": [{**choice, "message": clean}]}, invalid
 
 
 def _wrapped_error(error: Any) -> BadCompletion:
@@ -94,8 +144,7 @@ def _text(message: dict[str, Any]) -> str:
     content = message.get("content") or message.get("refusal") or ""
     if isinstance(content, list):
         content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    # A lone surrogate cannot be written to any file of ours.
-    return str(content).encode("utf-8", "replace").decode()
+    return str(_writable(str(content)))
 
 
 def _sort_calls(raw: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -114,9 +163,8 @@ def _sort_calls(raw: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             wrong = {"id": call_id, "name": str(name or ""), "args": raw_text[:MAX_ARGUMENTS], "error": str(exc)}
             bad.append({"type": "invalid_tool_call", **wrong})
         else:
-            good.append(
-                {"id": call_id, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
-            )
+            function = {"name": name, "arguments": json.dumps(arguments)}
+            good.append({**call, "id": call_id, "type": "function", "function": function})
     return good, bad
 
 
@@ -179,7 +227,7 @@ def unique_ids(message: AIMessage, before: list[BaseMessage]) -> None:
 
     Some endpoints number calls from zero in every answer, or send one id twice; an answer to an id must have one call.
     """
-    taken = {call["id"] for old in before for call in _all_calls(old)}
+    taken = {call["id"] for old in before if old.type == "ai" for call in _all_calls(old)}
     for call in _all_calls(message):
         base = call["id"] or "call"
         number = 1
@@ -189,8 +237,8 @@ def unique_ids(message: AIMessage, before: list[BaseMessage]) -> None:
         taken.add(call["id"])
 
 
-def _all_calls(message: BaseMessage) -> list[Any]:
-    return [*getattr(message, "tool_calls", []), *getattr(message, "invalid_tool_calls", [])]
+def _all_calls(message: Any) -> list[Any]:
+    return [*message.tool_calls, *message.invalid_tool_calls]
 
 
 def wire(messages: list[BaseMessage], *, images: bool = False) -> list[BaseMessage]:
@@ -203,7 +251,7 @@ def wire(messages: list[BaseMessage], *, images: bool = False) -> list[BaseMessa
 
 
 def _wired(message: BaseMessage, images: bool) -> BaseMessage:
-    if getattr(message, "invalid_tool_calls", None):
+    if message.type == "ai" and message.invalid_tool_calls:  # type: ignore[attr-defined]  # so it is an AIMessage
         return _wrap_invalid(message)
     if not isinstance(message.content, list):
         return message

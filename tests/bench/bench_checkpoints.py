@@ -1,8 +1,10 @@
 """Whether the store of checkpoints grows in a straight line: 2,000 turns, its first tenth against its last.
 
-Twice: as a thread is built, in sessions of 80 turns that are forgotten when they end, and as one endless session,
-which no default allows. The model answers without a connection and the tool without work, so what is left is the
-loop and its store. CPU seconds are compared: other work on the machine stretches the clock from one minute to the next.
+Three times: sessions of 80 turns that are forgotten when they end; one endless session, which no default allows; and a
+thread of 300 features, where the graph around the sessions keeps its own state too, with the harness's own state and
+edges, and nodes that say what real ones say without their work. The model answers without a connection and the tool
+without work, so what is left is the loop and its store. CPU seconds are compared: other work on the machine stretches
+the clock from one minute to the next.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import itertools
 import sqlite3
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,14 +22,17 @@ from typing import TYPE_CHECKING, Any, cast
 import common
 
 if TYPE_CHECKING:
+    from harness.coding import Coding
     from harness.model import Reply
     from harness.parts import Parts
     from harness.tools.tool import Tool
 
 TURNS, TENTH = 2000, 200
 KB_BOUND, GROWTH_BOUND = 20.0, 1.1
+FEATURES, FEATURE_TURNS = 300, 7
+SUMMARY = "What was done and learned, for the next session. " * 20
 RESULT = "a line of output\n" * 30
-ARGUMENTS = {"path": "src/app.js", "content": "const a = 1;\n" * 40}
+CONTENT = "const a = 1;\n" * 40
 
 
 @dataclass
@@ -64,7 +70,9 @@ class InstantModel:
 
         from harness.model import Reply, Usage
 
-        call = {"id": f"call_{next(self._ids)}", "name": "look", "args": ARGUMENTS, "type": "tool_call"}
+        number = next(self._ids)  # another path each time: who repeats a call is stopped
+        args = {"path": f"src/part-{number:05}.js", "content": CONTENT}
+        call = {"id": f"call_{number}", "name": "look", "args": args, "type": "tool_call"}
         return Reply(AIMessage(content="", tool_calls=[call]), Usage(100, 0, 10, 0.0, 0.0))
 
 
@@ -74,6 +82,99 @@ def main() -> None:
         f"a thread of {TURNS} turns in sessions of 80, forgotten when they end", asyncio.run(measure(80)), GROWTH_BOUND
     )
     show(f"one session of {TURNS} turns", asyncio.run(measure(TURNS)), None)
+    show_features(asyncio.run(measure_thread()))
+
+
+async def measure_thread() -> list[float]:
+    """KB in the store after each tenth of the features of one thread."""
+    from harness.runtime import open_checkpoints
+
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        store = directory / "checkpoints.db"
+        async with open_checkpoints(store) as checkpointer:
+            parts = make_parts(checkpointer, FEATURE_TURNS)
+            marks: list[float] = []
+
+            def mark(done: int) -> None:
+                if done % (FEATURES // 10) == 0:
+                    marks.append(bytes_in(store) / 1024)
+
+            config: Any = {"configurable": {"thread_id": "bench:build"}, "recursion_limit": 100_000}
+            await make_thread(parts, directory, mark).build().ainvoke({}, config, durability="sync")
+        return marks
+
+
+def make_thread(parts: Parts, directory: Path, mark: Callable[[int], None]) -> Coding:
+    """The coding graph with nodes that only say what real ones say; its sessions are real."""
+    from langgraph.graph import END
+    from langgraph.types import Command
+
+    from harness.coding import Coding, CodingState
+    from harness.journal import Journal
+    from harness.session import Session, forget
+
+    class Quick(Coding):
+        """Super-steps and updates of a feature that passes at the first try."""
+
+        async def orient(self, state: CodingState) -> Any:
+            return Command(goto="regress")
+
+        async def regress(self, state: CodingState) -> Any:
+            return Command(goto="select")
+
+        async def select(self, state: CodingState) -> Any:
+            done = state.get("commits", 0)
+            mark(done)
+            fresh = {"feature_id": f"F{done:03}", "tries": 0, "attempt": 0, "session_id": "", "seconds": {}}
+            fresh |= {"failed": [], "rewritten": False, "failed_items": []}
+            return Command(goto=END if done == FEATURES else "contract", update=fresh)
+
+        async def contract(self, state: CodingState) -> Any:
+            return Command(goto="session", update={"seconds": {"contract": 4.2}})
+
+        async def session(self, state: CodingState) -> Any:
+            if not state["session_id"]:
+                number = state.get("sessions", 0) + 1
+                named = {"sessions": number, "session_id": f"s{number:03}", "base_sha": "0" * 40, "tries": 1}
+                return Command(goto="session", update=named)
+            name = state["session_id"]
+            journal = Journal(directory / f"{name}.jsonl", directory)
+            tool = make_tool(Gauge(directory / "none"))
+            await Session(parts, name, "coder", [tool], journal).run("System.", "Go.", 0)
+            told = {
+                "summary": SUMMARY,
+                "next": "",
+                "turns": FEATURE_TURNS,
+                "seconds": {**state["seconds"], "session": 60.1},
+            }
+            return Command(goto="verify", update=told)
+
+        async def verify(self, state: CodingState) -> Any:
+            update = {"outcome": "passed", "regressed_all": False, "seconds": {**state["seconds"], "verify": 9.3}}
+            return Command(goto="commit", update=update)
+
+        async def commit(self, state: CodingState) -> Any:
+            return Command(goto="record", update={"commits": state.get("commits", 0) + 1, "green_sha": "0" * 40})
+
+        async def park(self, state: CodingState) -> Any:
+            raise AssertionError("every feature passes")
+
+        async def record(self, state: CodingState) -> Any:
+            await forget(parts, state["session_id"])
+            return Command(goto="orient", update={"session_id": ""})
+
+    return Quick(parts)
+
+
+def show_features(marks: list[float]) -> None:
+    """What each tenth of the features left in the store, sessions forgotten."""
+    each = [(after - before) * 10 / FEATURES for before, after in itertools.pairwise(marks)]
+    common.title(f"\none thread of {FEATURES} features, {FEATURE_TURNS} turns each")
+    common.row("tenth", "KB/feature", "MB in all")
+    for number, (kilobytes, after) in enumerate(zip(each, marks[1:], strict=True), 1):
+        common.row(f"features to {number * FEATURES // 10}", kilobytes, after / 1024)
+    common.verdict("last tenth to first, KB a feature", each[-1] / each[0], GROWTH_BOUND)
 
 
 async def measure(session_turns: int) -> list[tuple[float, float, float]]:

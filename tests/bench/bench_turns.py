@@ -1,174 +1,115 @@
-"""What a turn costs the harness: our session against LangGraph's own agent loop, both checkpointed, in the same run.
+"""What a turn costs the harness: our session against other loops that keep what they did, in the same run.
 
-The endpoint answers at once from a process of its own, so that all CPU seconds here are the loop's. Both loops get the
-same answers, the same tool and the same store; rounds alternate, so that a busy moment meets all. Ours does more: it
-journals each tool call before and after, and writes the trajectory.
-Budget: at most the time of `create_agent`, which at its default writes checkpoints behind the loop; ours never does.
+Each loop is a process of its own (`turn_loops.py`), and the endpoint, which answers at once, another, so that all CPU
+seconds are the loop's. All get the same answers and a tool that does nothing; rounds alternate, so that a busy moment
+meets all. Ours does more than the others: it journals each tool call before and after, and writes the trajectory.
+Budget: the fastest, in CPU, of those that can go on after a kill. `create_agent` and `deepagents` write checkpoints
+behind the loop at their default, "sync" before the next step, as ours does. mini-swe-agent writes its whole trajectory
+after each step and has nothing that would go on with it; it is shown for comparison.
+Last: how much of each request of our 200 turns the next one begins with.
 """
 
 from __future__ import annotations
 
-import asyncio
+import json
+import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import common
+from turn_loops import LOOPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.parts import Parts
-
-ROUNDS = {30: 7, 200: 3}
+ROUNDS = {30: 5, 200: 3}
 """Rounds by turns."""
-RESULT = "a line of output\n" * 30
-Loop = Callable[[Path, int, str], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Milliseconds a turn."""
-
-    wall: float
-    cpu: float
+OURS = "ours"
+RESUMABLE = [name for name in LOOPS if name != "mini-swe-agent"]
+SHARE = 99.0
+"""Percent of a request's bytes that the next one must begin with."""
+LANGCHAIN = ["langchain==1.4.7"]
+DEEPAGENTS = ["deepagents==0.7.32", "langgraph-checkpoint-sqlite==3.1.2", "langchain-openai==1.7.3"]
+MINI = ["mini-swe-agent==2.4.6", "mcp==2.3.0"]  # its litellm imports mcp and does not ask for it
+Figures = dict[str, float]
 
 
 def main() -> None:
-    """Print a table for each number of turns."""
-    sys.path.append(str(common.foreign("langchain", ["langchain==1.4.7"], alone=False)))
+    """A table for each number of turns, the budgets last."""
+    pythons = interpreters()
     with serving() as base_url:
-        asyncio.run(measure_all(base_url))
+        found = {turns: measure(pythons, base_url, turns, rounds) for turns, rounds in ROUNDS.items()}
+    for turns, figures in found.items():
+        show(turns, figures)
+    print()
+    for turns, figures in found.items():
+        others = min(_median(figures[name], "cpu") for name in RESUMABLE if name != OURS)
+        common.verdict(f"{turns} turns, CPU: ours to the next", _median(figures[OURS], "cpu") / others, 1.0)
+    share = statistics.median(each["share"] for each in found[200][OURS])
+    print(f"bytes of a request that begin the next, 200 turns: {share:.3f} %, goal {SHARE:g} %")
 
 
-async def measure_all(base_url: str) -> None:
-    """One table after the other."""
-    for turns, rounds in ROUNDS.items():
-        show(turns, await measure(base_url, turns, rounds))
-
-
-async def measure(base_url: str, turns: int, rounds: int) -> dict[str, list[Cost]]:
-    """Costs by loop; the first round warms up and is not counted."""
-    agent = make_agent(base_url)
-    loops: dict[str, Loop] = {
-        "our session": make_session(base_url),
-        "create_agent, sync": lambda path, count, _: agent(path, count, "sync"),
-        "create_agent, default": lambda path, count, _: agent(path, count, None),
-    }
-    found: dict[str, list[Cost]] = {name: [] for name in loops}
-    for number in range(rounds + 1):
-        for name, loop in loops.items():
-            with tempfile.TemporaryDirectory() as directory:
-                cost = await _cost(loop(Path(directory), turns if number else 3, name), turns)
-            if number:
-                found[name].append(cost)
+def interpreters() -> dict[str, tuple[str, str]]:
+    """By loop: the python that has its packages, and what more it is to find."""
+    beside = str(common.foreign("langchain", LANGCHAIN, alone=False))
+    found = {name: (sys.executable, beside) for name in LOOPS}
+    found["deepagents"] = (str(common.foreign("deepagents", DEEPAGENTS, alone=True)), "")
+    found["mini-swe-agent"] = (str(common.foreign("mini", MINI, alone=True)), "")
     return found
 
 
-async def _cost(work: Awaitable[None], turns: int) -> Cost:
-    wall, cpu = time.perf_counter(), time.process_time()
-    await work
-    return Cost((time.perf_counter() - wall) * 1000 / turns, (time.process_time() - cpu) * 1000 / turns)
+def measure(pythons: dict[str, tuple[str, str]], base_url: str, turns: int, rounds: int) -> dict[str, list[Figures]]:
+    """Figures by loop; a first, short round fills caches and is not counted."""
+    found: dict[str, list[Figures]] = {name: [] for name in LOOPS}
+    for number in range(rounds + 1):
+        for name, (python, beside) in pythons.items():
+            figures = run(name, python, beside, base_url, turns if number else 5)
+            if number:
+                found[name].append(figures)
+    return found
 
 
-def show(turns: int, found: dict[str, list[Cost]]) -> None:
+def run(name: str, python: str, beside: str, base_url: str, turns: int) -> Figures:
+    """One loop in a process of its own."""
+    script = Path(__file__).with_name("turn_loops.py")
+    env = {**os.environ, "PYTHONPATH": beside} if beside else dict(os.environ)
+    with tempfile.TemporaryDirectory() as directory:
+        words = [python, str(script), name, base_url, str(turns), directory, str(time.time())]
+        done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{name}: {done.stderr[-2000:]}")
+        figures: Figures = json.loads(done.stdout.strip().splitlines()[-1])
+        return figures | ({"share": _share(Path(directory))} if name == OURS else {})
+
+
+def _share(directory: Path) -> float:
+    """Percent of the bytes of all requests but the last that the next one begins with, as our own events tell."""
+    (file,) = (directory / "trajectory").glob("*.jsonl")
+    calls = [event for event in map(json.loads, file.read_text().splitlines()) if event["kind"] == "model"]
+    before = sum(event["previous_bytes"] for event in calls)
+    return 100 * sum(event["repeated_bytes"] for event in calls) / before if before else 0.0
+
+
+def show(turns: int, found: dict[str, list[Figures]]) -> None:
     """One table."""
-    common.title(f"\n{turns} turns, median of {len(found['our session'])} interleaved rounds, zero-latency endpoint")
-    common.row("loop", "ms/turn", "CPU ms/turn")
-    medians = {
-        name: Cost(statistics.median(c.wall for c in costs), statistics.median(c.cpu for c in costs))
-        for name, costs in found.items()
-    }
-    for name, cost in medians.items():
-        common.row(name, cost.wall, cost.cpu)
-    ours, theirs = medians["our session"], medians["create_agent, default"]
-    common.verdict("our session to create_agent, CPU", ours.cpu / theirs.cpu, 1)
-    common.verdict("our session to create_agent, time", ours.wall / theirs.wall, 1)
+    rounds = len(found[OURS])
+    common.title(f"\n{turns} turns, median of {rounds} interleaved rounds, zero-latency endpoint")
+    common.row("loop", "ms/turn", "CPU ms/turn", "start s", "peak MB", "KB/turn")
+    for name, figures in found.items():
+        middle = {key: _median(figures, key) for key in figures[0]}
+        kept = middle["kept_bytes"] / 1024
+        common.row(name, middle["wall"], middle["cpu"], middle["start_seconds"], round(middle["peak_mb"]), kept)
 
 
-# --- the loops ---
-
-
-def make_session(base_url: str) -> Loop:
-    """Our loop, with everything a real run listens to."""
-
-    async def run(directory: Path, turns: int, name: str) -> None:
-        from harness.journal import Journal
-        from harness.runtime import open_checkpoints
-        from harness.session import Session
-        from harness.tools.tool import Arguments, Tool
-
-        class Nothing(Arguments):
-            """No arguments."""
-
-        async def look(_: Nothing) -> str:
-            return RESULT
-
-        async with open_checkpoints(directory / "checkpoints.db") as checkpointer:
-            parts = _parts(directory, base_url, checkpointer)
-            tool = Tool("look", "Looks at the tree.", Nothing, look)
-            session = Session(parts, "s001", "coder", [tool], Journal(directory / "calls.jsonl", directory))
-            outcome = await session.run(f"{turns} turns.", "Go.", 0)
-            assert outcome.turns == turns, outcome
-            await parts.model.aclose()
-
-    return run
-
-
-def _parts(directory: Path, base_url: str, checkpointer: Any) -> Parts:
-    from harness.budget import Budget, Meter
-    from harness.events import Events
-    from harness.model import Model
-    from harness.parts import Parts
-    from harness.settings import Settings
-    from harness.trajectory import Trajectory
-
-    settings = Settings.model_validate(
-        {"model": {"name": "scripted", "base_url": base_url}, "limits": {"session_turns": 0}}
-    )
-    events, meter = Events(), Meter()
-    events.listen(Trajectory(directory / "trajectory"))
-    events.listen(meter)
-    unused = cast("Any", None)
-    model, budget = Model(settings.model, events), Budget(settings.limits, meter)
-    return Parts(unused, settings, "bench", unused, model, unused, events, checkpointer, budget)
-
-
-def make_agent(base_url: str) -> Callable[[Path, int, Any], Awaitable[None]]:
-    """LangGraph's loop over the same client."""
-    from langchain.agents import create_agent  # type: ignore[import-not-found, unused-ignore]  # not among our packages
-    from langchain_core.tools import tool
-    from langchain_openai import ChatOpenAI
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-    from pydantic import SecretStr
-
-    @tool
-    async def look() -> str:
-        """Looks at the tree."""
-        return RESULT
-
-    @tool
-    async def finish(summary: str) -> str:
-        """Ends the attempt."""
-        return summary
-
-    async def run(directory: Path, turns: int, durability: Any) -> None:
-        chat = ChatOpenAI(model="scripted", base_url=base_url, api_key=SecretStr("none"), use_responses_api=False)
-        async with AsyncSqliteSaver.from_conn_string(str(directory / "agent.db")) as saver:
-            agent = create_agent(chat, [look, finish], system_prompt=f"{turns} turns.", checkpointer=saver)
-            config: Any = {"configurable": {"thread_id": "bench"}, "recursion_limit": 100_000}
-            first: Any = {"messages": [("user", "Go.")]}
-            state = await agent.ainvoke(first, config, **({"durability": durability} if durability else {}))
-            assert sum(m.type == "ai" for m in state["messages"]) == turns + 1
-
-    return run
+def _median(figures: list[Figures], key: str) -> float:
+    return statistics.median(each[key] for each in figures)
 
 
 # --- the endpoint ---
@@ -187,14 +128,19 @@ def serving() -> Iterator[str]:
 
 
 def serve() -> None:
-    """Call `look` until the turns of the system prompt are over, then `finish`, then say that it is done."""
+    """Call the tool until the turns of the task are over, then `finish`, then say that it is done."""
     from scripted import Request, ScriptedModel, call, text
 
     def answer(request: Request) -> dict[str, Any]:
-        turns = int(request.system.split()[0])
-        if request.turn >= turns:
+        said = next(str(m["content"]) for m in request.messages if m["role"] == "user")
+        found = re.search(r"(\d+) turns\.", said)
+        assert found, said
+        ends = request.turn == int(found[1]) - 1
+        if request.turn >= int(found[1]):
             return text("done")
-        return call("finish", summary="done") if request.turn == turns - 1 else call("look")
+        if "bash" in request.tool_names:
+            return call("bash", command="finish" if ends else f"look {request.turn}")
+        return call("finish", summary="done") if ends else call("look", at=request.turn)
 
     with ScriptedModel(answer) as model:
         print(model.base_url, flush=True)

@@ -17,12 +17,17 @@ AGAIN = "Go on with: harness resume mine"
 NO_TOOLS = ["does not make tool calls", "OPENAI_MODEL", AGAIN]
 FAULTS: dict[str, tuple[Any, int, list[str]]] = {
     "HTML": (body("<!doctype html><html>Welcome</html>"), 5, ["chat completion", "BASE_URL", AGAIN]),
-    "404": (status(404, "no such path"), 3, ["404", "OPENAI_BASE_URL"]),
-    "wrong key": (status(401, "Incorrect API key provided"), 3, ["refuses the API key", "OPENAI_API_KEY"]),
-    "unknown model": (status(404, "The model `scripted` does not exist"), 3, ["OPENAI_MODEL"]),
+    "404": (status(404, "no such path"), 3, ["404", "OPENAI_BASE_URL", AGAIN]),
+    "wrong key": (status(401, "Incorrect API key provided"), 3, ["refuses the API key", "OPENAI_API_KEY", AGAIN]),
+    "unknown model": (status(404, "The model `scripted` does not exist"), 3, ["OPENAI_MODEL", AGAIN]),
     "no tools, said so": (status(400, "this model does not support tools"), 5, NO_TOOLS),
     "no tools, text only": (text("I would write a contract."), 5, NO_TOOLS),
     "quota": (status(429, "quota exceeded", code="insufficient_quota"), 5, ["quota is used up", AGAIN]),
+    "quota, with a time": (
+        status(429, "quota exceeded", code="insufficient_quota", retry_after=7200),
+        5, ["quota is used up", r"after \d{4}-\d\d-\d\d [\d:]{8} UTC", AGAIN],
+    ),
+    "expired key": (status(403, "This API key has expired"), 3, ["expired", "key", AGAIN]),
     "long wait": (status(429, "slow down", retry_after=7200), 5, [r"after \d{4}-\d\d-\d\d [\d:]{8} UTC", AGAIN]),
 }  # fmt: skip
 

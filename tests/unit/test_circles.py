@@ -53,3 +53,13 @@ def test_the_same_three_times_over_is_told_and_nothing_else(done: list[Done], to
 
 def test_what_was_repeated_before_somebody_spoke_does_not_count() -> None:
     assert going_in_circles([*said(TEST, TEST), HumanMessage("It leads nowhere."), *said(TEST)[1:]]) == ""
+
+
+def test_a_call_that_can_never_be_read_is_a_circle_too() -> None:
+    garbled = {"name": "write_file", "args": '{"path": "a', "error": "not JSON", "type": "invalid_tool_call"}
+    messages: list[AnyMessage] = [HumanMessage("the brief")]
+    for number in range(3):
+        message = AIMessage("", invalid_tool_calls=[{**garbled, "id": f"c{number}"}])  # type: ignore[typeddict-item]  # as it comes
+        messages += [message, ToolMessage("not carried out: not JSON", tool_call_id=f"c{number}")]
+    assert "write_file" in going_in_circles(messages)
+    assert going_in_circles(messages[:-2]) == ""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from harness.journal import Journal, Result
 
@@ -74,3 +77,23 @@ async def test_a_cut_call_never_puts_back_a_file_outside(tmp_path: Path) -> None
         file.write_text(json.dumps(forged) + "\n")
         await Journal(file, worktree).once(path, "write_file", {"path": path}, Harmless())
     assert outside.read_text() == "precious"
+
+
+async def test_an_intent_is_on_the_disk_before_the_call_and_a_result_need_not_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When power fails a lost result makes a call that was cut; a lost intent would make one that nobody knows of."""
+    seen: list[str] = []
+    fsync = os.fsync
+
+    def note(number: int) -> None:
+        fsync(number)
+        seen.append("on the disk")
+
+    async def call(name: str, args: dict[str, Any]) -> Result:
+        seen.append("carried out")
+        return Result("done")
+
+    monkeypatch.setattr(os, "fsync", note)
+    await Journal(tmp_path / "calls.jsonl", tmp_path).once("c1", "look", {}, call)
+    assert seen == ["on the disk", "carried out"]

@@ -18,7 +18,7 @@ import pytest
 from harness.errors import HarnessError, ModelError, SetupError
 from harness.events import Events
 from harness.model import Model, is_loopback
-from harness.model.faults import BadCompletion, Endpoint, fault_from, foreign_errors, retry_after
+from harness.model.faults import BadCompletion, Endpoint, ModelPaused, fault_from, foreign_errors, retry_after
 from harness.settings import ModelSettings
 
 ENDPOINT = Endpoint("m", "https://example.invalid/v1", "sk-a-long-secret")
@@ -74,6 +74,30 @@ def test_certificates_are_for_the_person_and_not_tried_again() -> None:
 )
 def test_a_retry_after_is_read_or_ignored(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers, datetime(2026, 11, 21, 2, 0, tzinfo=UTC)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("Rate limit reached. Please try again in 7m12.5s.", 432.5),
+        ("Please try again in 20s.", 20),
+        ("Please try again in 1h2m3s", 3723),
+        ("Please try again in 350ms.", None),
+        ("[{'retryDelay': '37s'}]", 37),
+        ("Please try again in a while.", None),
+        ("Please try again in 9999999999s", None),
+    ],
+)
+def test_a_wait_is_also_read_from_the_words_of_an_error(said: str, seconds: float | None) -> None:
+    assert retry_after({}, said=said) == seconds
+    assert retry_after({"retry-after": "3"}, said=said) == 3
+
+
+@pytest.mark.parametrize(("wait", "words"), [(7200.0, "resume the thread after 20"), (None, "Raise it or wait")])
+def test_a_quota_says_when_to_go_on_where_the_endpoint_does(wait: float | None, words: str) -> None:
+    fault = ModelPaused.by_quota("no credits", wait)
+    assert words in fault.remedy
+    assert (fault.resume_at is not None) == (wait is not None)
 
 
 def test_a_long_error_is_cut_and_a_key_taken_out() -> None:

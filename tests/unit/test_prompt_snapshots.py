@@ -26,6 +26,7 @@ from harness.pictures import message_of
 from harness.planning import Plan, next_batch, write_specification
 from harness.progress import SessionEntry
 from harness.prompts import load_prompt
+from harness.sandbox.policy import Policy
 from harness.session import _FINISH, _NUDGE, _SILENT
 from harness.specification import Specification
 from harness.tools.browser import browser_tools
@@ -109,7 +110,7 @@ def coder() -> str:
 def tools() -> str:
     nothing, here = cast("Any", None), Path()
     names = {"project": "p", "thread_id": "t", "session_id": "s", "feature_id": "f"}
-    room = cast("Any", SimpleNamespace(policy=SimpleNamespace(mode="project", scratch=here)))
+    room = cast("Any", SimpleNamespace(policy=Policy(worktree=here, scratch=here, data_dir=here)))
     every = [*file_tools(here), *shell_tools(room, here), *browser_tools(nothing, str, here)]
     every += [*memory_tools(nothing, **names), _FINISH]
     return "\n\n".join(["# tools of the coder", *(schema(tool.schema()) for tool in every)])
