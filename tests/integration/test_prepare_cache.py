@@ -231,7 +231,10 @@ async def test_a_tree_that_brought_such_a_directory_is_prepared_itself(preparing
 
 
 async def test_a_new_worktree_gets_what_was_made_of_its_commit(project_dir: Path, tmp_path: Path) -> None:
-    """Its session may have no network to install by itself; the twin is a commit that nobody prepared."""
+    """Its session may have no network to install by itself; the twin is a commit that nobody prepared.
+
+    What an earlier session installed is replaced; what git tracks is not.
+    """
     for name in ("install.sh", "source.txt", "lock.txt", "packages"):
         (tree_of(tmp_path / f"from-{name}") / name).rename(project_dir / name)
     (project_dir / ".gitignore").write_text("node_modules\n")
@@ -251,8 +254,13 @@ async def test_a_new_worktree_gets_what_was_made_of_its_commit(project_dir: Path
         assert await bring_what_was_made(parts, tree, policy, tmp_path / "session-journal") == brought
         await tree.reset(sha)
         assert (tree.directory / "node_modules" / "left-pad" / "index.js").exists() == brought
+        (tree.directory / "node_modules" / "old").mkdir(parents=True, exist_ok=True)
     assert await tree.changed_files(shas[0]) == [], "what git does not ignore is no work of the session"
+    assert await bring_what_was_made(parts, tree, policy, tmp_path / "session-journal")
+    assert not (tree.directory / "node_modules" / "old").exists()
     assert (policy.data_dir / "notes.txt").read_text() == "seeded\n"
+    subprocess.run(["git", "add", "--force", "node_modules/left-pad"], cwd=tree.path, check=True)  # noqa: ASYNC221 - nothing else runs
+    assert not await bring_what_was_made(parts, tree, policy, tmp_path / "session-journal")
 
 
 def commit(directory: Path, source: str) -> str:
