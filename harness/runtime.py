@@ -344,11 +344,10 @@ async def _open_audit(project: Project, repo: Repo, thread_id: str, mask: Callab
 
 
 def _sandbox_decided(settings: SandboxSettings) -> Decided:
-    network = "prepare may reach the network" if settings.prepare_network else "no network"
-    decision = "off" if settings.mode == "off" else "on"
-    return Decided(
-        topic="sandbox", what="commands, application, browser", decision=decision, by="person", reason=network
-    )
+    from harness.sandbox.bubblewrap import describe
+
+    what, mode = "commands, application, browser", settings.mode
+    return Decided(topic="sandbox", what=what, decision=mode, by="person", reason=describe(settings))
 
 
 def _load(directory: Path, flags: dict[str, Any], events: Events) -> Settings:

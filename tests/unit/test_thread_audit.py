@@ -247,3 +247,12 @@ def test_a_half_line_in_the_middle_is_not_taken_for_the_work_of_a_kill(tmp_path:
     path.write_text("".join(f"{row}\n" for row in [*rows[:2], rows[2][:20], *rows[3:]]))
     with pytest.raises(ContractError, match=r"audit\.jsonl:3"):
         load_audit(path)
+
+
+def test_what_the_sandbox_allows_is_told_as_it_is() -> None:
+    from harness.runtime import _sandbox_decided
+    from harness.settings import SandboxSettings
+
+    shut, wide = _sandbox_decided(SandboxSettings()), _sandbox_decided(SandboxSettings(prepare_network="on"))
+    assert (shut.decision, "prepare" in shut.reason, "prepare: everything" in wide.reason) == ("project", False, True)
+    assert _sandbox_decided(SandboxSettings(mode="off")).decision == "off"
