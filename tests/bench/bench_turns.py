@@ -3,7 +3,7 @@
 Each loop is a process of its own (`turn_loops.py`), and the endpoint, which answers at once, another, so that all CPU
 seconds are the loop's. All get the same answers and a tool that does nothing; rounds alternate, so that a busy moment
 meets all. Ours does more than the others: it journals each tool call before and after, and writes the trajectory.
-Budget: the fastest, in CPU, of those that can go on after a kill. `create_agent` and `deepagents` write checkpoints
+Budget: the fastest of those that can go on after a kill. `create_agent` and `deepagents` write checkpoints
 behind the loop at their default, "sync" before the next step, as ours does. mini-swe-agent writes its whole trajectory
 after each step and has nothing that would go on with it; it is shown for comparison.
 Last: how much of each request of our 200 turns the next one begins with.
@@ -50,8 +50,9 @@ def main() -> None:
         show(turns, figures)
     print()
     for turns, figures in found.items():
-        others = min(_median(figures[name], "cpu") for name in RESUMABLE if name != OURS)
-        common.verdict(f"{turns} turns, CPU: ours to the next", _median(figures[OURS], "cpu") / others, 1.0)
+        for key, what in (("cpu", "CPU"), ("wall", "clock")):
+            others = min(_median(figures[name], key) for name in RESUMABLE if name != OURS)
+            common.verdict(f"{turns} turns, {what}: ours to the next", _median(figures[OURS], key) / others, 1.0)
     share = statistics.median(each["share"] for each in found[200][OURS])
     print(f"bytes of a request that begin the next, 200 turns: {share:.3f} %, goal {SHARE:g} %")
 
