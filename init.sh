@@ -191,6 +191,7 @@ bench() {
   cd -- "$root"
   local name script names=("${1:-*}")
   [[ ${1:-} != verify ]] || names=(names mutants liars replay soak)
+  [[ ${1:-} != session ]] || names=(turns checkpoints status resume sandbox prepare faults)
   for name in "${names[@]}"; do
     for script in tests/bench/bench_$name.py; do
       [[ -f $script ]] || fail 2 "There is no benchmark '$name' in tests/bench."
