@@ -24,6 +24,8 @@ _MAP = "Files that seem to matter most here, with the lines at which something i
 CONVENTIONS = ("AGENTS.md", "CLAUDE.md")
 """Where a project says how it is worked on; the first that is there counts."""
 
+_WHY_AGAIN = {False: "It was reopened", True: "It was said to be there, so look at what is before you build anew"}
+
 
 def render_brief(
     feature: Feature,
@@ -55,7 +57,9 @@ def render_brief(
     assumed = "; what is assumed does not stand in the text" if "(assumed)" in contract_words else ""
     parts = [
         f"# Feature {feature.id}: build it\n\n{feature.description}\n\nSteps a user will take:\n{steps}",
-        f"It was reopened: {fence(feature.reason, 'the harness')}" if feature.is_reopened else "",
+        f"{_WHY_AGAIN[feature.is_refuted]}: {fence(feature.reason, 'the harness')}"
+        if feature.is_reopened or feature.is_refuted
+        else "",
         f"Lines of the specification:\n{fence(spec_lines, 'spec.md')}" if spec_lines else "",
         f"# How it will be verified\n\nIn a real browser, on empty data, exactly so{assumed}:\n\n{contract_words}",
         f"# How this project is worked on\n\n{fence(conventions[:_CONVENTIONS], 'its own file for coding agents')}"

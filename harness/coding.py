@@ -4,6 +4,9 @@
                            |                     ^          |
                            `-> end               `- failed -+-> park -> record
 
+A feature that is claimed to be there is verified before anything is coded: its session has no turn, the tree is judged
+as it is, and where the claim does not hold it is taken away (`refute`) and the feature built later like any other.
+
 The state holds ids, counters, a commit and a verdict's path; the list, the messages and the evidence stay in files.
 Any node may run twice after a kill: each says under `Replay` why that is safe. A run that must stop raises `StopRun`
 out of the graph at a safe point; the checkpoint before that node is where the next run goes on.
@@ -22,7 +25,7 @@ from langgraph.types import Command
 from harness.coder import clear_scratch, coder_session
 from harness.commits import begun_unasked, make_trailers
 from harness.desk import Desk
-from harness.errors import FeaturesOpen, Finished, RepoError
+from harness.errors import FeaturesOpen, Finished, RepoError, SetupError
 from harness.events import Committed, ContractWritten, Decided, Noticed, SessionStarted, StageStarted, StateChanged
 from harness.features import (
     NEEDS_DECISION,
@@ -34,6 +37,7 @@ from harness.features import (
     mark_passed,
     next_feature,
     park,
+    refute,
     reopen,
 )
 from harness.ledger import Ledger
@@ -51,12 +55,14 @@ if TYPE_CHECKING:
     from harness.session import SessionOutcome
     from harness.verify.check import Check
 
-Node = Literal["orient", "regress", "select", "contract", "session", "verify", "commit", "park", "record"]
+Node = Literal["orient", "regress", "select", "contract", "session", "verify", "commit", "refute", "park", "record"]
 
 FOR_A_PERSON = ("disputed:", "needs ", SKIPPED)
 """How the reasons begin for which another try is no help."""
 FOR_ACCEPTANCE = ("disputed:", "needs a person:")
 """Those for which the contract as it stands is kept, so that a person can accept it."""
+CLAIMED = "It was claimed to be there already, and nothing was changed for it."
+"""What is told of a session that only looked."""
 WHY_CHARACTERS = 300
 """Of what a coder says against a step."""
 FULL_REGRESS_EVERY = 10
@@ -72,6 +78,8 @@ class CodingState(TypedDict, total=False):
     session_id: str
     tries: int
     """Fresh sessions on the current feature."""
+    claimed: bool
+    """The current feature is claimed: it is verified on the tree as it is."""
     failed: list[dict[str, Any]]
     """Progress entries of those that failed, for the next commit; three at most."""
     attempt: int
@@ -100,6 +108,8 @@ class CodingState(TypedDict, total=False):
     regressed_all: bool
     reopened: bool
     """Parked features were given their second chance."""
+    blocked: str
+    """Why nothing that is claimed could be proved now, whatever it is; of this run."""
 
 
 class Coding:
@@ -118,8 +128,8 @@ class Coding:
         """Compile the graph over the run's checkpointer."""
         graph = StateGraph(CodingState)
         nodes = (
-            self.orient, self.regress, self.select, self.contract, self.session, self.verify, self.commit, self.park,
-            self.record,
+            self.orient, self.regress, self.select, self.contract, self.session, self.verify, self.commit, self.refute,
+            self.park, self.record,
         )  # fmt: skip
         for node in nodes:
             graph.add_node(node.__name__, node)
@@ -127,8 +137,16 @@ class Coding:
         return graph.compile(checkpointer=self.parts.checkpointer)
 
     async def orient(self, state: CodingState) -> Command[Node]:
-        """Take in what the user committed since. Replay: a merge that was made is not made again."""
+        """Take in what the user committed since. Replay: a merge that was made is not made again.
+
+        Raises: SetupError: what is claimed cannot be proved before a person has mended something.
+        """
         self._stage("orient")
+        if blocked := state.get("blocked"):
+            raise SetupError(
+                f"What is claimed cannot be proved on the project as it is. {blocked}",
+                "No claim was taken away. Mend that in your checkout and commit it; then run again.",
+            )
         self.parts.budget.check()
         await self._set_aside(f"before-{(await self.ledger.head())[:12]}", await self.ledger.head())
         added = await self.ledger.take_in_user_commits()
@@ -157,6 +175,7 @@ class Coding:
         self._stage("select", feature.description, feature.id)
         fresh = {
             "feature_id": feature.id,
+            "claimed": feature.claimed,
             "tries": 0,
             "attempt": 0,
             "session_id": "",
@@ -189,6 +208,8 @@ class Coding:
         desk, started = await self._desk(state), time.monotonic()
         if not state.get("session_id"):
             return await self._open_session(state, desk.feature)
+        if state.get("claimed"):
+            return self._only_look(state)
         session_id, attempt = state["session_id"], state["attempt"]
         self._stage("session", session_id, desk.feature.id)
         tree = await self.ledger.tree()
@@ -225,9 +246,13 @@ class Coding:
             await desk.rewrite(verdict)
             return Command(goto="verify", update={**update, "rewritten": True})
         update["failed_items"] = [*state.get("failed_items", []), *_named(verdict)]
-        if disputed := await self._disputed(state, desk, verdict):
+        if not state.get("claimed") and (disputed := await self._disputed(state, desk, verdict)):
             node, settled = disputed
             return Command(goto=node, update={**update, **settled})
+        if state.get("claimed"):
+            if verdict.of_tree:  # not the claim is at fault, and the next ones would fail as it did
+                return Command(goto="orient", update={**update, "session_id": "", "blocked": verdict.gist})
+            return Command(goto="park" if verdict.park_now else "refute", update=update)
         lesson = self._lessons(state, desk.feature).failed(state["attempt"], verdict.gist)
         await self.parts.memory.remember([lesson])
         return await self._after_failure(state, desk.feature, verdict, update)
@@ -269,6 +294,14 @@ class Coding:
         green = {"green_sha": sha} if state["regressed_all"] else {}
         return Command(goto="record", update={**green, "commits": state.get("commits", 0) + 1})
 
+    async def refute(self, state: CodingState) -> Command[Node]:
+        """Take a claim away that did not hold. Replay: as commit; the verdict is the one on the desk."""
+        desk = await self._desk(state)
+        gist = desk.verdict().gist
+        self._notice(f"{desk.feature.id} was said to pass, and it does not; it is built in its turn.")
+        await self._change(desk.feature.id, "refuted", gist, self._entries(state, "failed"))
+        return Command(goto="record", update={"outcome": "failed"})
+
     async def park(self, state: CodingState) -> Command[Node]:
         """Set the feature aside in a state commit, the work kept as a patch. Replay: as commit."""
         desk = await self._desk(state)
@@ -290,11 +323,13 @@ class Coding:
         lessons = self._lessons(state, desk.feature)
         if state["outcome"] == "passed":
             records = lessons.passed(state["summary"], after_failures=bool(state["attempt"] or state["failed"]))
-        else:
+        elif state["outcome"] == "parked":
             records = lessons.parked(desk.feature.reason)
+        else:
+            records = lessons.refuted(desk.feature.reason)
         await self.parts.memory.remember(records)
         await self._close(session_id)
-        self._is_done_alone = bool(self.only)
+        self._is_done_alone = bool(self.only) and state["outcome"] in ("passed", "parked")
         return Command(goto="orient", update={"session_id": ""})
 
     async def _open_session(self, state: CodingState, feature: Feature) -> Command[Node]:
@@ -311,6 +346,14 @@ class Coding:
         named = {"sessions": number, "session_id": f"s{number:03}-{feature.id}", "attempt": 0, "base_sha": head}
         named |= {"given_up": ""}
         return Command(goto="session", update=named | {"tries": state["tries"] + 1})
+
+    def _only_look(self, state: CodingState) -> Command[Node]:
+        """A session that changes nothing: what is claimed is judged as it stands."""
+        session_id, feature_id = state["session_id"], state["feature_id"]
+        self._stage("session", session_id, feature_id)
+        self.parts.events.emit(SessionStarted(session_id=session_id, feature_id=feature_id, attempt=0, brief=CLAIMED))
+        told: CodingState = {"summary": CLAIMED, "next": "", "turns": 0, "asked": "", "disputed": 0, "why": ""}
+        return Command(goto="verify", update=told)
 
     async def _disputed(self, state: CodingState, desk: Desk, verdict: Verdict) -> tuple[Node, CodingState] | None:
         """Have a disputed step written by a second author, once a contract; what is disputed after that is a person's.
@@ -410,14 +453,14 @@ class Coding:
     async def _change(
         self,
         feature_id: str,
-        change: Literal["parked", "reopened"],
+        change: Literal["parked", "reopened", "refuted"],
         reason: str,
         entries: Sequence[SessionEntry] = (),
         check: Check | None = None,
     ) -> None:
         """A state commit: the list changes, the code does not. A check is kept for a person to decide on."""
         features = await self.ledger.features()
-        changed = park(features, feature_id, reason) if change == "parked" else reopen(features, feature_id, reason)
+        changed = _CHANGES[change](features, feature_id, reason)
         await self.ledger.commit_state(feature_id, change, reason, changed, entries, check=check)
         Desk(self.parts, self.ledger, changed.get(feature_id)).drop_contract()
         self.parts.events.emit(StateChanged(feature_id=feature_id, change=change, reason=reason))
@@ -458,6 +501,9 @@ class Coding:
 
     def _notice(self, text: str, level: Literal["info", "warning"] = "info") -> None:
         self.parts.events.emit(Noticed(text=text, level=level))
+
+
+_CHANGES = {"parked": park, "reopened": reopen, "refuted": refute}
 
 
 def _end(features: FeatureList) -> NoReturn:

@@ -26,7 +26,7 @@ _LASTING = {"commit": "green", "state": "yellow", "notice": "", "contract": "dim
 """Events that stay on the screen, and their colour; a verdict stays when it says no."""
 
 _COLUMNS = ("feature", "state", "commit", "proof", "what", "evidence")
-_COLOURS = {"passed": "green", "parked": "yellow", "open": ""}
+_COLOURS = {"passed": "green", "parked": "yellow", "claimed": "cyan", "open": ""}
 
 
 class Display(Protocol):
@@ -186,7 +186,7 @@ def features_table(
     rows = [
         (
             Text(feature.id),
-            Text(state_of(feature), style=_COLOURS[state_of(feature)]),
+            Text(feature.state, style=_COLOURS[feature.state]),
             Text((commits or {}).get(feature.id, "")[:10]),
             Text(proof_words(feature)),
             Text(one_line(feature.description)),
@@ -206,11 +206,6 @@ def features_table(
 def print_table(table: Table, stream: IO[str]) -> None:
     """Print a table as wide as the terminal; wide enough to read where there is none."""
     rich_console(stream, None if stream.isatty() else 200).print(table)
-
-
-def state_of(feature: Feature) -> str:
-    """passed, parked or open."""
-    return "passed" if feature.passes else feature.status
 
 
 def proof_words(feature: Feature) -> str:

@@ -202,11 +202,11 @@ class Committed(_Event):
 
 
 class StateChanged(_Event):
-    """A feature was parked or reopened."""
+    """A feature was parked or reopened, its contract amended, or what was claimed of it refuted."""
 
     kind: Literal["state"] = "state"
     feature_id: str
-    change: Literal["parked", "reopened", "amended"]
+    change: Literal["parked", "reopened", "amended", "refuted"]
     reason: str = ""
     by: Literal["harness", "person"] = "harness"
 

@@ -1,8 +1,8 @@
 """The feature list: what is to be built and what is proved, as `features.json` holds it.
 
 Only the harness writes the file; this module reads and writes it and answers questions about the list. A list is a
-value: `mark_passed`, `park` and `reopen` return a new one. A file that cannot be read as a feature list is an error
-that names the file and the place, and is left as it is: a broken list is never an empty one.
+value: `mark_passed`, `park`, `reopen` and `refute` return a new one. A file that cannot be read as a feature list is
+an error that names the file and the place, and is left as it is: a broken list is never an empty one.
 
 How a list is planned (duplicates, cycles, steps nobody could see) is `harness.plan_rules`.
 """
@@ -76,8 +76,10 @@ class Feature(_Value):
     changes: tuple[FeatureId, ...] = ()
     """Ids whose checks this feature is allowed to amend."""
     status: Literal["open", "parked"] = "open"
+    claimed: bool = False
+    """The list it was taken from says that it passes; nothing has shown it, and nothing has shown otherwise."""
     reason: str = ""
-    """Why it is parked, or why it was reopened."""
+    """Why it is parked, why it was reopened, or why what was claimed of it did not hold."""
     proof: Proof | None = None
     passed_at: PassedAt | None = None
 
@@ -85,12 +87,26 @@ class Feature(_Value):
     def _state_is_possible(self) -> Self:
         if self.passes and self.status == "parked":
             raise ValueError("a feature that passes cannot be parked")
+        if self.passes and self.claimed:
+            raise ValueError("a feature that passes is not claimed any more")
         return self
+
+    @property
+    def state(self) -> Literal["passed", "parked", "claimed", "open"]:
+        """Where it stands, in one word; `claimed` is open too."""
+        if self.passes:
+            return "passed"
+        return "claimed" if self.claimed and self.status == "open" else self.status
+
+    @property
+    def is_refuted(self) -> bool:
+        """Whether it was claimed, and found not to be so."""
+        return not self.passes and self.status == "open" and self.reason.startswith(REFUTED)
 
     @property
     def is_reopened(self) -> bool:
         """Whether it goes first because it was open, passed or parked before, and is open again."""
-        return not self.passes and self.status == "open" and bool(self.reason)
+        return not self.passes and self.status == "open" and bool(self.reason) and not self.is_refuted
 
 
 class Totals(_Value):
@@ -100,6 +116,8 @@ class Totals(_Value):
     passing: int
     open: int
     parked: int
+    claimed: int = 0
+    """Of the open ones: somebody else's list says that they pass."""
 
     @property
     def is_complete(self) -> bool:
@@ -109,8 +127,9 @@ class Totals(_Value):
     def __str__(self) -> str:
         if not self.total:
             return "no features"
+        claimed = f", {self.claimed} claimed" if self.claimed else ""
         parked = f", {self.parked} parked" if self.parked else ""
-        return f"{self.passing} of {self.total} features pass{parked}"
+        return f"{self.passing} of {self.total} features pass{claimed}{parked}"
 
 
 class FeatureList(_Value):
@@ -190,7 +209,8 @@ class FeatureList(_Value):
         passing = sum(f.passes for f in self.features)
         parked = sum(f.status == "parked" for f in self.features)
         total = len(self.features)
-        return Totals(total=total, passing=passing, parked=parked, open=total - passing - parked)
+        claimed = sum(f.state == "claimed" for f in self.features)
+        return Totals(total=total, passing=passing, parked=parked, open=total - passing - parked, claimed=claimed)
 
 
 _ALWAYS = ("id", "category", "description", "steps", "passes")
@@ -226,30 +246,44 @@ def _renumber(feature: dict[str, Any], field: str) -> dict[str, Any]:
 
 
 def next_feature(features: FeatureList) -> Feature | None:
-    """What to build now: reopened first, then by priority, then file order; what depends on open work waits."""
+    """What to prove or build now.
+
+    Claimed first: nothing is built on what only somebody says. Then reopened, then by priority, then file order. What
+    depends on open work waits, but for claims: what is there already needs nobody's work.
+    """
     passed = {f.id for f in features.features if f.passes}
     ready = (f for f in features.features if _is_ready(f, passed))
-    return min(ready, key=lambda f: (not f.is_reopened, f.priority), default=None)
+    return min(ready, key=lambda f: (not f.claimed, not f.is_reopened, f.priority), default=None)
 
 
 def _is_ready(feature: Feature, passed: set[str]) -> bool:
     is_open = not feature.passes and feature.status == "open"
-    return is_open and all(i in passed for i in feature.depends_on)
+    return is_open and (feature.claimed or all(i in passed for i in feature.depends_on))
 
 
 def mark_passed(features: FeatureList, feature_id: str, proof: Proof, passed_at: PassedAt) -> FeatureList:
     """The list after a verdict of the harness."""
-    return features.replace(feature_id, passes=True, status="open", reason="", proof=proof, passed_at=passed_at)
+    proved = {"proof": proof, "passed_at": passed_at}
+    return features.replace(feature_id, passes=True, status="open", claimed=False, reason="", **proved)
 
 
 def park(features: FeatureList, feature_id: str, reason: str) -> FeatureList:
-    """The list with one feature set aside."""
+    """The list with one feature set aside; one that is claimed stays so, for when a person has decided."""
     return features.replace(feature_id, passes=False, status="parked", reason=reason, proof=None, passed_at=None)
 
 
 def reopen(features: FeatureList, feature_id: str, reason: str) -> FeatureList:
     """The list with one feature to be done again, before the others."""
     return features.replace(feature_id, passes=False, status="open", reason=reason, proof=None, passed_at=None)
+
+
+REFUTED = "claimed, and not so:"
+"""How the reason begins when a claim was looked at and did not hold; the feature goes by its priority then."""
+
+
+def refute(features: FeatureList, feature_id: str, reason: str) -> FeatureList:
+    """The list with a claim taken away: the feature is built like others that are open."""
+    return features.replace(feature_id, claimed=False, reason=f"{REFUTED} {reason}")
 
 
 SKIPPED = "skipped by a person"

@@ -35,6 +35,10 @@ class Lessons:
         """Why the feature was set aside."""
         return [self._record("failure", f"{self._feature.description} - {reason}", " parked", "parked")]
 
+    def refuted(self, gist: str) -> list[Record]:
+        """What was claimed to be there, and how it showed that it is not."""
+        return [self._record("failure", f"{self._feature.description} - {gist}", " claim", "failed")]
+
     def _record(self, kind: Kind, text: str, source: str, outcome: str) -> Record:
         source = f"session {self._session_id}{source}"
         return make_record(self._project, kind, text, source=source, outcome=outcome, **self._about)

@@ -116,8 +116,10 @@ def resume_command(project: Project, thread: ThreadRecord) -> str:
     """The command that goes on with a thread."""
     where = shlex.quote(str(project.directory))
     if thread.stage == "init":
-        done = thread.exit_status == "Finished"
-        return f"harness run {where}" if done else f"harness init {where} --thread {thread.thread_id} --spec ..."
+        if thread.exit_status == "Finished":
+            return f"harness run {where}"
+        if not (project.state_dir / "work" / thread.thread_id / "init" / "spec.md").exists():
+            return f"harness init {where} --thread {thread.thread_id} --spec ..."
     return f"harness resume {thread.thread_id} {where}"
 
 
@@ -203,8 +205,7 @@ def _list(status: Status, width: int) -> Iterator[str]:
     features = status.features.features if status.features else ()
     longest = max((len(f.id) for f in features), default=0)
     for feature in features:
-        state = "passed" if feature.passes else feature.status
-        yield one_line_kept(f"{state:<7} {feature.id:<{longest}}  {one_line(feature.description)}", width)
+        yield one_line_kept(f"{feature.state:<7} {feature.id:<{longest}}  {one_line(feature.description)}", width)
         if feature.reason and not feature.passes:
             yield wrapped(" " * (longest + 10), _why(feature), width)
 
@@ -215,8 +216,8 @@ def one_line_kept(text: str, width: int) -> str:
 
 
 def _why(feature: Feature) -> str:
-    word = "parked" if feature.status == "parked" else "reopened"
-    return f"{word}: {one_line(gist(feature.reason), 300)}"
+    word = "" if feature.is_refuted else "parked: " if feature.status == "parked" else "reopened: "
+    return f"{word}{one_line(gist(feature.reason), 300)}"
 
 
 def _tail(status: Status) -> Iterator[tuple[str, str]]:

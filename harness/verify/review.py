@@ -96,7 +96,7 @@ def _about_names(check: Check, feature: Feature, elements: Mapping[str, Locator]
 
 
 def _state(check: Check, feature: Feature) -> str:
-    state = "passes" if feature.passes else feature.status
+    state = "passes" if feature.passes else feature.state
     by = "; its contract is a person's" if check.contract.by == "person" else ""
     why = f"; {feature.reason}" if feature.reason and not feature.passes else ""
     return f"It {state}{by}{why}." if feature.passes else f"It is {state}{by}{why}."

@@ -71,6 +71,8 @@ class Verdict(BaseModel):
     """What is said if the feature is parked now; empty: the reason."""
     park_now: bool = False
     """Another attempt cannot help: a person must decide."""
+    of_tree: bool = False
+    """The project as a whole is at fault, not the feature: it does not start, or its gate does not pass."""
     failed: int | None = None
     """Index of the item of its own contract that did not hold."""
     meaningless: tuple[str, ...] = ()
@@ -164,7 +166,9 @@ async def verify_feature(case: Case) -> Verdict:
                     verdict = await _harmless(case, hall, site, tree, snapshot.content, verdict)
         except AppNotStarted as exc:
             said = fence(str(exc), "the harness running init.sh")
-            verdict = _no(case, f"The application does not start on a fresh copy with empty data.\n{said}")
+            verdict = _no(
+                case, f"The application does not start on a fresh copy with empty data.\n{said}", of_tree=True
+            )
         if verdict.passed:
             verdict = await _gate(case, hall, verdict)
         if verdict.passed and verdict.check:
@@ -361,14 +365,20 @@ async def _gate(case: Case, hall: Hall, verdict: Verdict) -> Verdict:
             reason = (
                 f"The feature passes, but `{command}` of the project's gate ended with {result.exit_code}.\n{output}"
             )
-            return verdict.model_copy(update={"passed": False, "reason": reason})
+            return verdict.model_copy(update={"passed": False, "reason": reason, "of_tree": True})
     return verdict
 
 
 def _no(
-    case: Case, reason: str, *, check: Check | None = None, evidence: str = "", failed: int | None = None
+    case: Case,
+    reason: str,
+    *,
+    check: Check | None = None,
+    evidence: str = "",
+    failed: int | None = None,
+    of_tree: bool = False,
 ) -> Verdict:
-    known = {"check": check, "evidence": evidence, "failed": failed}
+    known = {"check": check, "evidence": evidence, "failed": failed, "of_tree": of_tree}
     return Verdict.model_validate({"feature_id": case.feature.id, "passed": False, "reason": reason, **known})
 
 

@@ -18,6 +18,7 @@ from harness.features import (
     mark_passed,
     next_feature,
     park,
+    refute,
     reopen,
     schema_json,
 )
@@ -146,6 +147,10 @@ def test_a_hundred_thousand_features_load_and_are_chosen_from(tmp_path):
         ([feature("A", status="parked", reason="r"), feature("B")], "B"),
         ([feature("A", status="parked"), feature("B", depends_on=["A"])], None),
         ([feature("A", passes=True)], None),
+        ([feature("A", reason="broken by C"), feature("B", claimed=True)], "B"),
+        ([feature("A"), feature("B", claimed=True, depends_on=["A"])], "B"),
+        ([feature("A", status="parked", claimed=True), feature("B")], "B"),
+        ([feature("A", reason="claimed, and not so: no"), feature("B", priority=1)], "B"),
     ],
 )
 def test_the_next_feature_is_reopened_first_then_by_priority_dependencies_and_order(features, expected):
@@ -163,6 +168,30 @@ def test_a_feature_goes_through_its_states_without_touching_the_list_it_came_fro
     assert broken.get("A").is_reopened
     assert broken.get("A").proof is None
     assert mark_passed(broken, "A", Proof(red=1), PASSED).get("A").reason == ""
+
+
+def test_a_claim_ends_with_a_proof_or_with_the_reason_why_it_does_not_hold():
+    before = listed(feature("A", claimed=True), feature("B", claimed=True, priority=7), feature("C"))
+    assert [f.state for f in before.features] == ["claimed", "claimed", "open"]
+    assert str(before.totals) == "0 of 3 features pass, 2 claimed"
+    assert not before.totals.is_complete
+    proved = mark_passed(before, "A", Proof(red=1), PASSED)
+    assert proved.get("A").state == "passed"
+    refuted = refute(proved, "B", "Step 2: nothing is shown").get("B")
+    assert (refuted.state, refuted.is_refuted, refuted.is_reopened) == ("open", True, False)
+    assert (refuted.reason, refuted.priority) == ("claimed, and not so: Step 2: nothing is shown", 7)
+    assert reopen(proved, "A", "broken by C").get("A").state == "open"
+
+
+def test_a_claim_that_a_person_must_decide_on_is_looked_at_again_and_not_built():
+    parked = park(listed(feature("A", claimed=True)), "A", "needs a person: nothing makes it fail")
+    assert parked.get("A").state == "parked"
+    assert reopen(parked, "A", "accepted by a person").get("A").state == "claimed"
+
+
+def test_what_passes_cannot_be_only_claimed():
+    with pytest.raises(ValueError, match="not claimed any more"):
+        feature("A", passes=True, claimed=True)
 
 
 def test_an_unknown_id_is_named():

@@ -139,6 +139,22 @@ def test_what_to_do_next_follows_from_how_the_thread_ended(
     assert words in as_text(read_status(project.directory))
 
 
+def test_an_initialisation_whose_specification_is_kept_is_gone_on_with_by_its_thread(project: Project) -> None:
+    begin(project, "SetupError", "init")
+    desk = project.state_dir / "work" / "t-1" / "init"
+    desk.mkdir(parents=True)
+    (desk / "spec.md").write_text("Build a chat.\n", encoding="utf-8")
+    assert f"harness resume t-1 {project.directory}" in as_text(read_status(project.directory))
+
+
+def test_what_is_claimed_and_what_was_refuted_is_told(project: Project) -> None:
+    write_list(project.directory, {"claimed": True}, {"reason": "claimed, and not so: Step 2: nothing is shown"})
+    text = as_text(read_status(project.directory))
+    assert "0 of 2 features pass, 1 claimed" in text
+    assert "claimed F1  Feature 1" in text
+    assert "\n            claimed, and not so: Step 2: nothing is shown" in text
+
+
 def test_a_complete_list_needs_nothing_but_may_be_verified(project: Project) -> None:
     write_list(project.directory, {"passes": True})
     begin(project, "Finished")
@@ -161,7 +177,7 @@ def test_json_holds_the_facts(project: Project) -> None:
     write_list(project.directory, {"passes": True}, {})
     begin(project, "CostLimit")
     facts = json.loads(as_json(read_status(project.directory)))
-    assert facts["totals"] == {"total": 2, "passing": 1, "open": 1, "parked": 0}
+    assert facts["totals"] == {"total": 2, "passing": 1, "open": 1, "parked": 0, "claimed": 0}
     assert facts["thread"]["exit_status"] == "CostLimit"
     assert [f["id"] for f in facts["features"]] == ["F1", "F2"]
 
