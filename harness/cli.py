@@ -107,8 +107,11 @@ def _start(
 
 @app.command()
 def init(
-    spec: Annotated[str, typer.Option("--spec", metavar="FILE|TEXT|-", help="A file, a text, or - for input.")],
     directory: Dir = HERE,
+    spec: Annotated[
+        str | None, typer.Option("--spec", metavar="FILE|TEXT|-", help="A file, a text, or - for input.")
+    ] = None,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take over a feature_list.json that is there.")] = False,
     features: Annotated[int, typer.Option("--features", min=0, help="Features wanted; 0: as the text needs.")] = 0,
     thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="Name the build.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept the feature list unseen.")] = False,
@@ -123,16 +126,20 @@ def init(
 
     The list is shown for acceptance on a terminal. What was begun and cut off goes on with the same command.
 
+    With --adopt the list of another harness is copied once (feature_list.json, app_spec.txt, claude-progress.txt), and
+    no model is needed; what it says passes is proved by the next run, before anything is built.
+
     Example: harness init my-app --spec notes.md --features 12
     """
     from harness.cli_run import read_spec, run_initialise
 
-    _run(
-        directory,
-        run_initialise(
-            directory, read_spec(spec), thread, features, yes, _flags(sandbox, allow_host, prepare_network), record
-        ),
-    )
+    if spec is None and not adopt:
+        raise typer.BadParameter("Say what is to be built, or take over a list with --adopt.", param_hint="--spec")
+    if adopt and features:
+        raise typer.BadParameter("An adopted list has the features it has.", param_hint="--features")
+    text = "" if spec is None else read_spec(spec)
+    flags = _flags(sandbox, allow_host, prepare_network)
+    _run(directory, run_initialise(directory, text, thread, features, yes, flags, record, adopt=adopt))
 
 
 @app.command()

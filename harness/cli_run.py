@@ -66,7 +66,15 @@ def _file_or_text(given: str) -> str:
 
 
 def run_initialise(
-    directory: Path, spec: str, thread: str | None, wanted: int, yes: bool, flags: dict[str, Any], record: Path | None
+    directory: Path,
+    spec: str,
+    thread: str | None,
+    wanted: int,
+    yes: bool,
+    flags: dict[str, Any],
+    record: Path | None,
+    *,
+    adopt: bool = False,
 ) -> Work:
     """`harness init`."""
 
@@ -76,8 +84,8 @@ def run_initialise(
         is_asked = not yes and sys.stdin.isatty() and sys.stdout.isatty()
         accept = (lambda features: _accept(features, display)) if is_asked else None
         return initialise(
-            directory, spec, thread_id=thread, wanted=wanted, accept=accept, flags=flags, events=events, record=record,
-            stop=stop,
+            directory, spec, adopt=adopt, thread_id=thread, wanted=wanted, accept=accept, flags=flags, events=events,
+            record=record, stop=stop,
         )  # fmt: skip
 
     return work

@@ -4,6 +4,9 @@
                                                  ^         |
                                                  `- output-'
 
+A list that somebody else began is adopted: the plan is given instead of asked for, and `scaffold` only adapts how the
+application that is there starts.
+
 Nothing reaches the user's branch before `baseline`; until then everything lies on the desk and in the worktree.
 """
 
@@ -16,24 +19,27 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
+from harness.adopt import PROTOCOL, why_not_ours
 from harness.coder import coder_session
 from harness.commits import make_trailers
 from harness.errors import Interrupted, SetupError
 from harness.events import Committed, Noticed, Progressed, SessionStarted, StageStarted
 from harness.features import FeatureList
 from harness.ledger import SPEC, Ledger
-from harness.memory.ingest import HistoryEntry, history_records, plan_records, spec_records
+from harness.memory.ingest import HistoryEntry, history_records, plan_records, progress_records, spec_records
 from harness.planning import Plan, is_vague, next_batch, write_specification
 from harness.progress import SessionEntry
 from harness.project import write_atomic
 from harness.prompts import fence, load_prompt
 from harness.session import forget
 from harness.specification import Specification
+from harness.verify.hall import OWN_FILES
 from harness.verify.verdict import prove_start
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.adopt import Adopted
     from harness.parts import Parts
 
 Node = Literal["survey", "plan", "scaffold", "prove", "baseline", "__end__"]
@@ -67,10 +73,17 @@ class Initializer:
     Args:
         spec: the text the person gave.
         accept: shows the list and returns whether to go on; None: nobody is asked.
+        adopted: a list taken over; None: it is planned, or what was adopted before lies on the desk.
     """
 
-    def __init__(self, parts: Parts, spec: str, accept: Callable[[FeatureList], bool] | None = None) -> None:
-        self.parts, self.spec, self.accept = parts, spec, accept
+    def __init__(
+        self,
+        parts: Parts,
+        spec: str,
+        accept: Callable[[FeatureList], bool] | None = None,
+        adopted: Adopted | None = None,
+    ) -> None:
+        self.parts, self.spec, self.accept, self.adopted = parts, spec, accept, adopted
         self.ledger = Ledger(parts)
 
     def build(self) -> Any:
@@ -84,7 +97,11 @@ class Initializer:
     async def survey(self, state: InitState) -> Command[Node]:
         """Read the wish; a vague one becomes a specification. Replay: what is on the desk is kept."""
         self._stage("survey")
-        if not self._spec_file.exists():
+        if self.adopted:
+            await self._refuse_to_overwrite(self.adopted)
+            await self._tell(self.adopted)
+            self._keep(self.adopted)
+        elif not self._spec_file.exists():
             text = self.spec
             if is_vague(text):
                 self._notice("The wish is short; a specification is written first.")
@@ -95,11 +112,13 @@ class Initializer:
     async def plan(self, state: InitState) -> Command[Node]:
         """Ask for one batch. Replay: a batch that was kept is not asked for again, because the state counts them."""
         self.parts.budget.check()
+        if self.adopted:
+            self._keep(self.adopted)
         spec, plan, batches = self._specification(), self._plan(), state.get("batches", 0)
         if self._is_planned(state, spec, plan):
             await self._accepted(plan)
-            has_script = "init.sh" in await self.ledger.files()
-            return Command(goto="prove" if has_script else "scaffold")
+            is_there = plan.given or "init.sh" in await self.ledger.files()
+            return Command(goto="prove" if is_there else "scaffold")
         self._stage("plan", f"batch {batches + 1}")
         before = (len(plan.features.features), len(plan.uncovered(spec)))
         files, conversation = await self.ledger.files(), f"{self.parts.thread_id}/plan/{batches}"
@@ -120,18 +139,28 @@ class Initializer:
         message = self._not_started(state) if attempt else self._scaffold_brief()
         async with coder_session(self.parts, tree, SESSION, DESK, "initializer", await tree.head()) as session:
             self.parts.events.emit(SessionStarted(session_id=SESSION, feature_id=DESK, attempt=attempt, brief=message))
-            outcome = await session.run(load_prompt("scaffold"), message, attempt)
+            prompt = load_prompt("adapt" if self._plan().given else "scaffold")
+            outcome = await session.run(prompt, message, attempt)
         return Command(goto="prove", update={"summary": outcome.summary, "turns": outcome.turns})
 
     async def prove(self, state: InitState) -> Command[Node]:
         """Run init.sh twice and see the application answer. Replay: runs it again.
 
-        Raises: SetupError: it did not start after several tries.
+        Raises: SetupError: it did not start after several tries, or what is adopted does not start and there is no
+            model that could adapt it.
         """
         self._stage("prove")
-        reason = await prove_start(self.parts, await self.ledger.tree())
+        given = self._plan().given
+        reason = await self._why_not_adopted(state) if given else ""
+        reason = reason or await prove_start(self.parts, await self.ledger.tree())
         if not reason:
             return Command(goto="baseline")
+        if given and (missing := self.parts.model.missing):
+            raise SetupError(
+                f"init.sh does not start the application as Harness does: {reason}",
+                f"It has to do this: {PROTOCOL}\nCommit that and run the same command again. Or name a model, and a "
+                f"session adapts it ({missing.what})",
+            )
         attempt = state.get("attempt", 0) + 1
         if attempt > STARTS:
             raise SetupError(
@@ -144,10 +173,12 @@ class Initializer:
         """One commit, and memory of spec, plan and history. Replay: found by its trailers; records have keys."""
         self._stage("baseline")
         plan = self._plan()
-        await self.ledger.put(SPEC, self._spec_file.read_text(encoding="utf-8"))
+        if not await self._is_kept():
+            await self.ledger.put(SPEC, self._spec_text())
         trailers = make_trailers(self.parts.thread_id, event="baseline")
         count = len(plan.features.features)
-        subject, body = f"Baseline: {count} features planned", _left_out(plan)
+        from_list = f"adopted from {plan.given}, {plan.features.totals.claimed} of them claimed to pass"
+        subject, body = f"Baseline: {count} features {from_list if plan.given else 'planned'}", _left_out(plan)
         sha = await self.ledger.commit(subject, body, trailers, plan.features, self._entries(state))
         self.parts.events.emit(Committed(feature_id="", commit_sha=sha, subject=subject))
         await self._remember(plan)
@@ -180,9 +211,10 @@ class Initializer:
         features = [(f.id, f.description) for f in plan.features.features]
         await self.parts.memory.remember(
             [
-                *spec_records(name, self._spec_file.read_text(encoding="utf-8"), thread),
+                *spec_records(name, self._spec_text(), thread),
                 *plan_records(name, features, thread),
                 *history_records(name, history),
+                *progress_records(name, plan.notes, plan.notes_from, thread),
             ]
         )
 
@@ -192,10 +224,64 @@ class Initializer:
         Raises: Interrupted: they do not want it.
         """
         if self.accept and not self.accept(plan.features):
+            if plan.given:
+                raise Interrupted("You did not accept the list; nothing was committed. Mend it and adopt it again.")
             self._plan_file.unlink(missing_ok=True)
             raise Interrupted("You did not accept the list; nothing was committed. Change the specification and go on.")
 
+    async def _refuse_to_overwrite(self, adopted: Adopted) -> None:
+        """Raises: SetupError: nothing is committed yet, or a file of theirs has the name of one of ours."""
+        if not await self.parts.repo.has_commits():
+            raise SetupError(
+                "Nothing is committed here, and what is adopted is what is committed.",
+                "Commit it first: `git add --all && git commit -m begin`.",
+            )
+        await self.ledger.take_in_user_commits()
+        there = {name.partition("/")[0] for name in [*await self.ledger.files(), *await self.parts.repo.dirty()]}
+        same = await (await self.ledger.tree()).read(SPEC) or ""
+        taken = sorted(there & set(OWN_FILES))
+        if Specification(same).lines == Specification(adopted.spec).lines:
+            taken = [name for name in taken if name != SPEC]
+        if taken:
+            raise SetupError(
+                f"Harness would write {', '.join(taken)}, and the project has that already.",
+                "Give yours another name and commit that (a specification can be named with --spec); then run again.",
+            )
+
+    async def _tell(self, adopted: Adopted) -> None:
+        for text in adopted.notices:
+            self._notice(text)
+        if dirty := await self.parts.repo.dirty():
+            more = f" and {len(dirty) - 5} more" if len(dirty) > 5 else ""
+            text = f"Not committed, so the application is looked at without it: {', '.join(dirty[:5])}{more}."
+            self.parts.events.emit(Noticed(text=text, level="warning"))
+
+    def _keep(self, adopted: Adopted) -> None:
+        """Lay it on the desk; the specification last, because a thread that has one can be gone on with."""
+        write_atomic(self._plan_file, adopted.plan.model_dump_json(indent=1))
+        write_atomic(self._spec_file, adopted.spec)
+
+    async def _why_not_adopted(self, state: InitState) -> str:
+        """Take in what the person committed since, and see from its text whether init.sh is worth running.
+
+        Once a session has worked in the tree, the tree counts.
+        """
+        if state.get("attempt"):
+            return ""
+        await self.ledger.take_in_user_commits()
+        app = self.parts.settings.app
+        if "init.sh" not in app.prepare + app.serve:
+            return ""
+        return why_not_ours(await (await self.ledger.tree()).read("init.sh"))
+
+    async def _is_kept(self) -> bool:
+        """Whether the project has this very specification under our name already."""
+        theirs = await (await self.ledger.tree()).read(SPEC)
+        return theirs is not None and Specification(theirs).lines == self._specification().lines
+
     def _is_planned(self, state: InitState, spec: Specification, plan: Plan) -> bool:
+        if plan.given:
+            return True
         count, wanted = len(plan.features.features), state.get("wanted", 0)
         if state.get("batches", 0) >= MAX_BATCHES or state.get("idle", 0) >= 2:
             self._notice(f"Lines of the specification that no feature covers: {plan.uncovered(spec) or 'none'}.")
@@ -203,7 +289,7 @@ class Initializer:
         return bool(count) and (count >= wanted if wanted else not plan.uncovered(spec))
 
     def _scaffold_brief(self) -> str:
-        spec = self._spec_file.read_text(encoding="utf-8")
+        spec = self._spec_text()
         return f"Prepare the project for this specification.\n\n{fence(spec, 'the specification')}"
 
     @staticmethod
@@ -212,9 +298,15 @@ class Initializer:
         return f"The harness ran init.sh, and the application does not start.\n\n{said}\n\nMend it and call finish."
 
     def _specification(self) -> Specification:
-        return Specification(self._spec_file.read_text(encoding="utf-8"))
+        return Specification(self._spec_text())
+
+    def _spec_text(self) -> str:
+        return self.adopted.spec if self.adopted else self._spec_file.read_text(encoding="utf-8")
 
     def _plan(self) -> Plan:
+        """What is on the desk; of a list that the person asks to adopt again, as it is now."""
+        if self.adopted:
+            return self.adopted.plan
         path = self._plan_file
         return Plan.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else Plan()
 

@@ -71,6 +71,12 @@ class Plan(BaseModel):
     features: FeatureList = FeatureList()
     left_out: dict[int, str] = Field(default_factory=dict)
     """Line -> why no feature covers it."""
+    given: str = ""
+    """The file it was taken from, whole: nothing is asked for; empty: a model plans it."""
+    notes: str = ""
+    """What those who worked from that file wrote down."""
+    notes_from: str = ""
+    """The name of the file of notes."""
 
     def uncovered(self, spec: Specification) -> list[int]:
         """Lines that ask for something and are neither covered nor left out with a reason."""

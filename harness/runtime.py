@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.errors import AdapterError, ContractError, FeatureFileError, HarnessError, SetupError, StopRun
 from harness.events import Decided, Events, Noticed, RunEnded
 from harness.lock import ProjectLock
-from harness.project import Project, check_name
+from harness.project import Project, check_name, find_git
 from harness.settings import Settings, load_settings
 from harness.threads import ThreadRecord, latest_thread, load_threads, new_thread_id, save_thread
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+    from harness.adopt import Adopted
     from harness.budget import Spent
     from harness.features import FeatureList
     from harness.ledger import Ledger
@@ -83,6 +84,7 @@ async def initialise(
     directory: Path,
     spec: str,
     *,
+    adopt: bool = False,
     thread_id: str | None,
     wanted: int,
     accept: Callable[[FeatureList], bool] | None,
@@ -94,21 +96,26 @@ async def initialise(
     """Run graph 1, or continue it where it was cut.
 
     Args:
-        spec: the specification's text, or one sentence.
+        spec: the specification's text, or one sentence; with `adopt` empty: it is looked for.
+        adopt: take over a list that lies there, and ask no model.
         wanted: features asked for; 0: as many as the specification needs.
         accept: asked with the list before anything is committed; None: nobody is asked.
 
     Raises: HarnessError: what happened and what to do.
     """
-    _make(directory)
+    if not adopt:
+        _make(directory)
     thread_id = _thread_to_initialise(directory, thread_id)
+    adopted = _adopted(Project.find(directory), spec) if adopt else None
+    spec = adopted.spec if adopted else spec
     if not spec.strip():
         raise SetupError("The specification is empty.", "Give a file, a text, or - for standard input with --spec.")
     options = RunOptions(record=record, wanted=wanted)
-    async with open_parts(directory, thread_id, options, flags, events, stop, create=True) as parts:
+    how = {"create": not adopt, "needs_model": not adopt}
+    async with open_parts(directory, thread_id, options, flags, events, stop, **how) as parts:
         from harness.initializer import Initializer
 
-        graph = Initializer(parts, spec, accept).build()
+        graph = Initializer(parts, spec, accept, adopted).build()
         return await _drive(parts, graph, "init", {"wanted": wanted})
 
 
@@ -161,7 +168,7 @@ async def build(
 
         coding = Coding(parts, only)
         await coding.ledger.added_by_user()  # a list that cannot be used is told now, not after the feature in work
-        return await _drive(parts, coding.build(), "build", {"session_id": ""}, only)
+        return await _drive(parts, coding.build(), "build", {"session_id": "", "blocked": ""}, only)
 
 
 async def replay_checks(
@@ -468,6 +475,18 @@ def _thread_to_initialise(directory: Path, thread_id: str | None) -> str:
             "Run `harness run`, or choose another directory.",
         )
     return check_name(thread_id) if thread_id else new_thread_id()
+
+
+def _adopted(project: Project, spec: str) -> Adopted:
+    """Raises: SetupError, FeatureFileError: there is nothing that can be adopted."""
+    from harness.adopt import read_adoption
+
+    if find_git(project.directory) is None:
+        raise SetupError(
+            f"{project.directory} is not in a git repository, and what is adopted is what is committed.",
+            "Commit it first: `git init && git add --all && git commit -m begin`.",
+        )
+    return read_adoption(project.directory, spec)
 
 
 def _given_spec(project: Project, thread_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What is known before the first session, as records: the specification, the plan, the history. One fact each."""
+"""What is known before the first session, as records: specification, plan, history, older notes. One fact each."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ def plan_records(project: str, features: Iterable[tuple[str, str]], thread: str 
         for name, text in features
         if clean_text(text)
     ]
+
+
+def progress_records(project: str, text: str, source: str, thread: str = "", most: int = 200) -> list[Record]:
+    """Notes of earlier sessions, one record a paragraph or list item, each under its heading.
+
+    Args:
+        most: records; the last of the text are kept, which are the newest.
+    """
+    facts = dict.fromkeys(f"{heading}: {fact}" if heading else fact for heading, fact in _facts(text))
+    kept = list(facts)[-most:]
+    return [make_record(project, "progress", fact, source=source, thread=thread) for fact in kept]
 
 
 def history_records(project: str, entries: Iterable[HistoryEntry]) -> list[Record]:

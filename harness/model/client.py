@@ -93,6 +93,11 @@ class Model:
         if settings.fallback.name:
             self._second = self._make_second(settings.fallback)
 
+    @property
+    def missing(self) -> SetupError | None:
+        """What keeps it from being asked; None: nothing that is known."""
+        return None
+
     def start(self) -> None:
         """Begin to import the client, in the background: it takes a second or two, in which other parts can open."""
         self._importing = asyncio.get_running_loop().run_in_executor(None, strict_chat_class)

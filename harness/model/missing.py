@@ -14,6 +14,11 @@ class MissingModel(Model):
     def __init__(self, missing: SetupError) -> None:
         self._missing = missing
 
+    @property
+    def missing(self) -> SetupError:
+        """What has to be set."""
+        return self._missing
+
     def start(self) -> None:
         """There is nothing to import."""
 

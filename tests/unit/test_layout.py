@@ -29,7 +29,7 @@ LEVELS = [
     {"runtime", "doctor"},
     {"initializer", "coding"},
     {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
-    | {"context", "circles", "pictures", "outline", "symbols"}
+    | {"context", "circles", "pictures", "outline", "symbols", "adopt"}
     | {"verify", "tools"},
     {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts"}
     | {"repo", "worktree", "commits", "fast_forward", "stale_locks", "git"},

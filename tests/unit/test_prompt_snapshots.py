@@ -104,7 +104,8 @@ def coder() -> str:
     parts += [said("human", render_evidence("step 3: an entry is still there", left, words)) for left in (2, 1, 0)]
     parts += [said("human", _NUDGE.format(why="The last 3 calls were the same")), said("human", _SILENT)]
     picture = message_of([("browser_screenshot", "call_1", "a.png")])
-    return "\n\n".join(["# coder", *parts, said("human", picture.text), said("system", load_prompt("scaffold"))])
+    before = [said("system", load_prompt(name)) for name in ("scaffold", "adapt")]
+    return "\n\n".join(["# coder", *parts, said("human", picture.text), *before])
 
 
 def tools() -> str:
