@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.console_text import gist, one_line, wrapped
 from harness.errors import ContractError, HarnessError, SetupError
 from harness.project import Project
-from harness.thread_audit import BROKEN, Line, audit_file, load_audit, readable, unanchored
+from harness.thread_audit import BROKEN, NOT_WHOLE, Line, audit_file, begins_after, load_audit, readable, unanchored
 from harness.threads import load_threads
 
 _TEXT, _DETAIL = 200, 120
@@ -68,7 +68,8 @@ def verified_text(found: Audited) -> str:
         return f"Thread {found.thread_id} has no audit here ({found.path})."
     if found.broken:
         return f"{len(found.lines)} lines can be read in {found.path}."
-    return f"{len(found.lines)} lines fit; {found.commits} commits carry one. {found.path}"
+    said = f"{len(found.lines)} lines fit; {found.commits} commits carry one. {found.path}"
+    return f"{said}\n{NOT_WHOLE.format(before=before)}" if (before := begins_after(found.lines)) else said
 
 
 def as_json(found: Audited) -> str:
@@ -77,6 +78,7 @@ def as_json(found: Audited) -> str:
         "thread": found.thread_id,
         "file": str(found.path),
         "broken": found.broken.what if found.broken else "",
+        "begins_after": begins_after(found.lines),
         "lines": [line.model_dump(mode="json") for line in found.lines],
     }
     return json.dumps(facts, indent=2, ensure_ascii=False)

@@ -120,7 +120,7 @@ async def _audit(project: Project) -> list[Finding]:
 
 async def _thread_audit(project: Project) -> list[Finding]:
     """Is the record of what the last thread did what was written then?"""
-    from harness.thread_audit import BROKEN, audit_file, load_audit, unanchored
+    from harness.thread_audit import BROKEN, NOT_WHOLE, audit_file, begins_after, load_audit, unanchored
     from harness.verify.trail import anchors
 
     if (thread := latest_thread(project)) is None:
@@ -130,6 +130,10 @@ async def _thread_audit(project: Project) -> list[Finding]:
     repo = await asyncio.to_thread(Repo.open, project.directory)
     if why := unanchored(lines, await anchors(repo, thread.thread_id)):
         return [Finding("thread audit", "fail", f"{path}: {why}", BROKEN)]
+    if before := begins_after(lines):
+        return [
+            Finding("thread audit", "warn", f"{path}: {NOT_WHOLE.format(before=before)}", "Look at the other file.")
+        ]
     return [Finding("thread audit", "ok", f"{len(lines)} lines fit")] * bool(lines)
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.project import write_atomic
+
 _CHANGES_A_FILE = ("write_file", "edit_file")
 
 
@@ -82,7 +84,7 @@ class Journal:
 
     def _undo(self, intent: dict[str, Any]) -> None:
         if "shell" in intent and self._shell_file:
-            _put_back(self._shell_file, intent["shell"])
+            _put_back_whole(self._shell_file, intent["shell"])
         if path := self._file(intent.get("path")):
             _put_back(path, intent["content"])
 
@@ -137,3 +139,11 @@ def _put_back(path: Path, content: str | None) -> None:
         path.unlink(missing_ok=True)
     else:
         path.write_bytes(base64.b64decode(content))
+
+
+def _put_back_whole(path: Path, content: str | None) -> None:
+    """For a file that is read before the next time it is put back: a kill leaves the old one or the new."""
+    if content is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_atomic(path, base64.b64decode(content))

@@ -354,7 +354,7 @@ def _sandbox_decided(settings: SandboxSettings) -> Decided:
     from harness.sandbox.bubblewrap import describe
 
     what, mode = "commands, application, browser", settings.mode
-    return Decided(topic="sandbox", what=what, decision=mode, by="person", reason=describe(settings))
+    return Decided(topic="sandbox", what=what, decision=mode, by="policy", reason=describe(settings))
 
 
 def _load(directory: Path, flags: dict[str, Any], events: Events) -> Settings:

@@ -6,7 +6,8 @@ A trajectory tells what happened in full, for reading; the audit tells what was 
 listens to the same events. A line is on the disk before the next thing happens, and the file lies where nothing that
 runs in the sandbox can see it. `harness.chain` seals the lines; the commits of the thread carry the number and the hash
 of the last one (`Verdict.done` in `checks/audit.jsonl`), so that an end that was cut off, or a chain forged anew, does
-not fit the history. What was done after the last commit is held by the seals alone.
+not fit the history. What was done after the last commit is held by the seals alone; and a file that begins by going on
+from such a line, as on another machine, holds nothing of what came before, which is said wherever it is verified.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ Kind = Literal[
 BROKEN = (
     "From there on it proves nothing; `harness log` tells the same from the trajectory. Moved away, it begins anew."
 )
+NOT_WHOLE = "It begins after line {before:.12}: earlier lines lie where the thread ran before, or were taken away."
 CHARACTERS = 2000
 """Of what is told of one thing; all of it is named by its digest."""
 _ACTS: dict[str, Kind] = {
@@ -141,16 +143,26 @@ def readable(path: Path) -> list[Line]:
     return lines
 
 
+def begins_after(lines: Sequence[Line]) -> str:
+    """Number and hash of the line that a file goes on from whose earlier lines are not in it; empty: it is whole.
+
+    They lie where the thread ran before, or somebody took them away: which of the two nothing here can tell.
+    """
+    return lines[0].what if lines and lines[0].kind == "continued" else ""
+
+
 def unanchored(lines: Sequence[Line], anchors: Sequence[str]) -> str:
     """The first disagreement between the lines and what the thread's commits carry; empty: none.
 
     Args:
         anchors: number and hash, oldest first.
     """
-    begun = lines[0].what if lines and lines[0].kind == "continued" else ""
+    begun = begins_after(lines)
     own = anchors[anchors.index(begun) + 1 :] if begun in anchors else anchors
     for anchor in own:
         number, _, wanted = anchor.partition(" ")
+        if not number.isdecimal():
+            return f"A commit carries {anchor[:40]!r}, which names no line."
         seq = int(number)
         if seq > len(lines):
             return f"A commit carries line {seq}, and only {len(lines)} are there: the end was cut off."

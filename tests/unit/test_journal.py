@@ -97,3 +97,36 @@ async def test_an_intent_is_on_the_disk_before_the_call_and_a_result_need_not_be
     monkeypatch.setattr(os, "fsync", note)
     await Journal(tmp_path / "calls.jsonl", tmp_path).once("c1", "look", {}, call)
     assert seen == ["on the disk", "carried out"]
+
+
+async def test_a_kill_while_the_shell_is_put_back_leaves_what_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, shell = tmp_path / "calls.jsonl", tmp_path / "shell.json"
+    shell.write_text("before")
+
+    async def cut(name: str, args: dict[str, Any]) -> Result:
+        shell.write_text("half of what the command left")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await Journal(calls, tmp_path, shell).once("c1", "run_command", {"command": "cd x"}, cut)
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):  # the next run is killed at its last step
+        await Journal(calls, tmp_path, shell).once("c1", "run_command", {"command": "cd x"}, cut)
+    assert shell.read_text() == "half of what the command left", "the old file or the new one, never a part"
+    monkeypatch.undo()
+    with pytest.raises(KeyboardInterrupt):
+        await Journal(calls, tmp_path, shell).once("c1", "run_command", {"command": "cd x"}, look := Looker(shell))
+    assert look.seen == "before"
+
+
+class Looker:
+    """Tells what the shell held when the call was carried out anew."""
+
+    def __init__(self, shell: Path) -> None:
+        self._shell, self.seen = shell, ""
+
+    async def __call__(self, name: str, args: dict[str, Any]) -> Result:
+        self.seen = self._shell.read_text()
+        raise KeyboardInterrupt

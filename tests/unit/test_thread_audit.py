@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.chain import extend
+from harness.cli_audit import Audited, verified_text
 from harness.errors import ContractError
 from harness.events import (
     Committed,
@@ -23,7 +25,7 @@ from harness.events import (
     ToolReturned,
     VerdictReached,
 )
-from harness.thread_audit import CHARACTERS, ThreadAudit, load_audit, readable, unanchored
+from harness.thread_audit import CHARACTERS, ThreadAudit, begins_after, load_audit, readable, unanchored
 
 SESSION = SessionStarted(session_id="s001-F1", feature_id="F1", attempt=0, brief="")
 
@@ -256,3 +258,17 @@ def test_what_the_sandbox_allows_is_told_as_it_is() -> None:
     shut, wide = _sandbox_decided(SandboxSettings()), _sandbox_decided(SandboxSettings(prepare_network="on"))
     assert (shut.decision, "prepare" in shut.reason, "prepare: everything" in wide.reason) == ("project", False, True)
     assert _sandbox_decided(SandboxSettings(mode="off")).decision == "off"
+
+
+def test_a_file_that_holds_nothing_of_what_came_before_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "t.audit.jsonl"
+    audit = ThreadAudit(path, str, "7 abc")
+    audit(StateChanged(feature_id="F1", change="parked"))
+    audit.close()
+    lines = load_audit(path)
+    assert begins_after(lines) == "7 abc"
+    assert begins_after(lines[1:]) == ""
+    found = Audited("t", path, lines, 1, None)
+    assert "It begins after line 7 abc: earlier lines" in verified_text(found)
+    assert "begins after" not in verified_text(dataclasses.replace(found, lines=lines[1:]))
+    assert "names no line" in unanchored(lines, ["7 abc", "seven def"])
