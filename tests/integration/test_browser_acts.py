@@ -262,6 +262,15 @@ async def test_an_act_waits_for_the_requests_it_started(shown: Shown):
     assert (await page.facts()).failed_requests == (f"GET {shown._site.url}/x 404",)
 
 
+async def test_the_chosen_option_is_no_second_match_of_what_is_clicked(shown: Shown):
+    choice = "<select><option>Emma<option>Dune</select>"
+    page = await shown.show(f"<b onclick='document.title = 1'>Emma</b>{choice}")
+    await page.act("click", L(text="Emma"))
+    assert (await page.facts()).title == "1"
+    page = await shown.show(choice + choice)
+    assert "2 elements match" in await reason_of(page, "click", L(text="Emma"))
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [

@@ -41,11 +41,16 @@ const byRef = (ref) => {
 
 const listed = (els, search) => els.slice(0, 5).map((el) => `${outerTag(el)}${quoted(search.texts(el))}`).join(" | ");
 
+// The chosen option's words are seen on its list, but nothing can be done to it there.
+const isInClosedChoice = (el) => el.localName === "option" && Boolean(el.closest("select:not([multiple], [size])"));
+
 const byLocator = (loc) => withEverythingHittable(() => {
   const search = makeSearch();
   const found = search.find(loc);
   if (!found.length) return { state: "none", reason: `no element matches ${inWords(loc)}${alternatives(loc, search)}` };
-  const seen = found.filter((el) => !whyNot(el));
+  const visible = found.filter((el) => !whyNot(el));
+  const usable = visible.filter((el) => !isInClosedChoice(el));
+  const seen = usable.length ? usable : visible;
   if (seen.length === 1) return { el: seen[0] };
   if (!seen.length) {
     return found.length === 1 ? { el: found[0] } :
