@@ -55,7 +55,7 @@ _RECURSION = 100_000
 class Dispute(Arguments):
     """A step of the contract the coder holds to be wrong."""
 
-    step: int = Field(ge=1, description="number of the step")
+    step: int = Field(ge=1, description="number of the step of the feature, not of the line of the check")
     why: str = Field(min_length=1, description="what the feature's text says instead")
 
 
