@@ -30,7 +30,7 @@ from pydantic import (
 )
 
 from harness.errors import SetupError
-from harness.features import Feature, FeatureList
+from harness.features import RESERVED, Feature, FeatureList
 from harness.memory.record import clean_text
 from harness.plan_rules import dependency_cycle
 from harness.planning import Plan
@@ -220,7 +220,7 @@ def _names(entries: Sequence[_Entry]) -> list[str]:
 def _own_name(given: int | str | None) -> str:
     if isinstance(given, int):
         return f"F{given:03}" if 0 <= given < 10**12 else ""
-    return given if given and _ID.fullmatch(given) else ""
+    return given if given and _ID.fullmatch(given) and given.casefold() not in RESERVED else ""
 
 
 def _feature(place: int, entry: _Entry, name: str, known: Mapping[str, str]) -> Feature:
@@ -252,7 +252,7 @@ def _notices(name: str, entries: Sequence[_Entry], names: Sequence[str], beside:
         yield f"{name}: {without} features have no steps; their description is taken as the one step."
     anew = sum(isinstance(e.id, str) and n != e.id for e, n in zip(entries, names, strict=True))
     if anew:
-        yield f"{name}: {anew} ids cannot name a file and are numbered anew."
+        yield f"{name}: {anew} ids cannot name a file of their own and are numbered anew."
 
 
 def _found(directory: Path, names: Sequence[str]) -> Path | None:

@@ -219,7 +219,7 @@ class NetworkAsked(_Event):
     port: int
     allowed: bool
     reason: str = ""
-    """Why not."""
+    """Why not; or that no more like it are told, `host` being the line that allows them or `*`."""
     address: str = ""
     """What the name stood for when it was judged."""
 

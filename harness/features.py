@@ -15,13 +15,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from harness.errors import FeatureFileError
 from harness.project import write_atomic
 from harness.state_file import file_errors, parse_json, read_text
 
-FeatureId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+RESERVED = frozenset({"elements", "flows"})
+"""Names of files in `checks/` that all features share."""
+
+
+def _is_free(feature_id: str) -> str:
+    if feature_id.casefold() in RESERVED:
+        raise ValueError(f"checks/{feature_id}.json is shared by all features; give this one another id")
+    return feature_id
+
+
+FeatureId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"), AfterValidator(_is_free)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 

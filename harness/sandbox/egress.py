@@ -14,8 +14,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import h11
@@ -36,7 +38,9 @@ CONNECT_SECONDS = 30.0
 CONNECTIONS = 128
 """At once; more are told to come back."""
 NOTED = 1000
-"""Different decisions that are told; a program may ask for ever."""
+"""Different refusals that are told, and hosts of each line that allows several; a program may ask for ever."""
+NAME = 255
+"""Characters of a name that are told."""
 PIECE_BYTES = 1 << 16
 BETWEEN_TWO = {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"upgrade", b"te", b"host"}
 """Headers that concern the way to us, or that we write ourselves."""
@@ -74,7 +78,7 @@ async def proxy(
     Args:
         listener: bound on a private loopback; closed on leaving.
         hosts: nothing else is reached.
-        note: told of each decision, once each.
+        note: told of each decision, once each, and once when there are too many to be told.
         resolve: finds addresses.
     """
     serving = _Proxy(hosts, note, resolve)
@@ -88,7 +92,8 @@ async def proxy(
 class _Proxy:
     def __init__(self, hosts: Sequence[AllowedHost], note: Note, resolve: Resolve) -> None:
         self._hosts, self._note, self._resolve = hosts, note, resolve
-        self._noted: set[tuple[str, int, bool]] = set()
+        self._noted: defaultdict[AllowedHost | None, set[tuple[str, int]]] = defaultdict(set)
+        """What was told, by the line that allowed it; None: refused."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -129,8 +134,7 @@ class _Proxy:
     async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         allowed = find(self._hosts, host, port)
         if allowed is None:
-            self._tell(host, port, "it is not among the hosts that are allowed")
-        assert allowed
+            self._refuse(host, port, "it is not among the hosts that are allowed")
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 addresses = await self._resolve(host, port)
@@ -139,21 +143,29 @@ class _Proxy:
         judged = {address: allowed.judge(address) for address in addresses}
         good = [address for address, reason in judged.items() if not reason]
         if not good:
-            self._tell(host, port, next(iter(judged.values()), "it has no address"))
-        self._tell(host, port, "", good[0])
+            self._refuse(host, port, next(iter(judged.values()), "it has no address"))
+        self._tell(allowed, NetworkAsked(host=host[:NAME], port=port, allowed=True, address=good[0]))
         for address in good:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(CONNECT_SECONDS):
                     return await asyncio.open_connection(address, port)
         raise _Refused(502, f"{host}:{port} does not answer")
 
-    def _tell(self, host: str, port: int, reason: str, address: str = "") -> None:
-        key = (host, port, not reason)
-        if key not in self._noted and len(self._noted) < NOTED:
-            self._noted.add(key)
-            self._note(NetworkAsked(host=host[:255], port=port, allowed=not reason, reason=reason, address=address))
-        if reason:
-            raise _Refused(403, f"{host}:{port} cannot be reached from here: {reason}")
+    def _refuse(self, host: str, port: int, reason: str) -> NoReturn:
+        self._tell(None, NetworkAsked(host=host[:NAME], port=port, allowed=False, reason=reason))
+        raise _Refused(403, f"{host}:{port} cannot be reached from here: {reason}")
+
+    def _tell(self, line: AllowedHost | None, asked: NetworkAsked) -> None:
+        """Once each, by line: else who is refused often enough could reach what is allowed untold."""
+        noted, key = self._noted[line], (asked.host, asked.port)
+        if key in noted or len(noted) > NOTED:
+            return
+        noted.add(key)
+        if len(noted) > NOTED:
+            name, port = (line.name, line.port) if line else ("*", 0)
+            more = f"there were {NOTED} different ones; no more of these are told"
+            asked = NetworkAsked(host=name, port=port, allowed=asked.allowed, reason=more)
+        self._note(asked)
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[h11.Request, bytes]:

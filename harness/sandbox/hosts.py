@@ -6,9 +6,10 @@ whoever owns a name decides what it points to: this machine, its network, the me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from harness.errors import SetupError
@@ -17,6 +18,12 @@ Address = IPv4Address | IPv6Address
 
 HTTPS, HTTP = 443, 80
 NAT64 = ip_network("64:ff9b::/96")
+CARRIERS = (NAT64, *map(ip_network, ("64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")))
+"""Networks whose addresses end with one of the older protocol. Source: RFC 6052, 8215, 4291, 2765."""
+ELSEWHERE = (NAT64, ip_network("2000::/3"))
+"""Where hosts elsewhere have their addresses of the newer protocol. Source: IANA, IPv6 address space."""
+ASSIGNED = ip_network("192.0.0.0/24")
+"""Kept for protocols, not for hosts. Source: RFC 6890."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class AllowedHost:
             return ""
         if any(face.is_link_local or face.is_multicast or face.is_unspecified for face in faces):
             return f"{address} is no address of a host elsewhere"
-        if not self.may_be_private and not all(face.is_global for face in faces):
+        if not self.may_be_private and not all(_is_elsewhere(face) for face in faces):
             return f"{address} is an address of this machine or a private network"
         return ""
 
@@ -57,15 +64,17 @@ def parse_hosts(texts: Iterable[str]) -> tuple[AllowedHost, ...]:
     return tuple(_parse(text) for text in texts)
 
 
-def hosts_of(urls: Iterable[str]) -> tuple[AllowedHost, ...]:
-    """The hosts of addresses that the person's own programs are set up with; other schemes than HTTP are left out."""
-    found = {}
-    for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme in {"http", "https"} and parts.hostname:
-            port = parts.port or (HTTPS if parts.scheme == "https" else HTTP)
-            host = AllowedHost(plain(parts.hostname), port, may_be_private=True)
-            found[host.name, host.port] = host
+def hosts_of(urls: Iterable[str], links: Iterable[str] = ()) -> tuple[AllowedHost, ...]:
+    """The hosts of some URLs; other schemes than HTTP, and what is no URL, are left out.
+
+    Args:
+        urls: what the person's own programs are set up with: these hosts may lie in the person's network.
+        links: what pages name: hosts elsewhere, by name, unless `urls` have the same host and port.
+    """
+    found = {place: AllowedHost(*place, may_be_private=True) for place in _places(urls)}
+    for place in _places(links):
+        if as_address(place[0]) is None:
+            found.setdefault(place, AllowedHost(*place))
     return tuple(found.values())
 
 
@@ -93,6 +102,16 @@ def as_address(name: str) -> Address | None:
         return None
 
 
+def _places(urls: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Name and port of each; no name here stands for several."""
+    for url in urls:
+        with contextlib.suppress(ValueError):  # no URL
+            parts = urlsplit(url)
+            name = plain(parts.hostname or "")
+            if parts.scheme in {"http", "https"} and name and "*" not in name:
+                yield name, parts.port or (HTTPS if parts.scheme == "https" else HTTP)
+
+
 def _parse(text: str) -> AllowedHost:
     host, _, port = (
         text.rpartition(":") if text.rpartition(":")[2].isdigit() and not text.endswith("]") else (text, "", "")
@@ -105,11 +124,21 @@ def _parse(text: str) -> AllowedHost:
     return AllowedHost(plain(host), number)
 
 
+def _is_elsewhere(address: Address) -> bool:
+    """Whether it is a host's and not of this machine or its network; Python's `is_global` lets some of those pass."""
+    in_place = address not in ASSIGNED if address.version == 4 else _is_in(address, ELSEWHERE)
+    return address.is_global and in_place
+
+
+def _is_in(address: Address, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    return any(address in network for network in networks)
+
+
 def _faces(address: Address) -> list[Address]:
     """The address, and those of the older protocol that it carries: all of them must do."""
     faces: list[Address | None] = [address]
     if isinstance(address, IPv6Address):
         faces += [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        faces += [IPv4Address(int(address) & 0xFFFFFFFF)] if address in NAT64 else []
+        faces += [IPv4Address(int(address) & 0xFFFFFFFF)] if _is_in(address, CARRIERS) else []
     found = [face for face in faces if face is not None]
     return found[1:] if isinstance(address, IPv6Address) and address.ipv4_mapped else found

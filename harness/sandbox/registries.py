@@ -30,8 +30,9 @@ UV_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_
 
 async def find_registries() -> tuple[AllowedHost, ...]:
     """The hosts, as far as the clients tell them; empty when no client is installed. Takes about a second."""
-    found = await asyncio.gather(_python(), _node(), _debian())
-    return hosts_of(url for urls in found for url in urls)
+    indexes, *others = await asyncio.gather(_python(), _node(), _debian())
+    pages = await asyncio.gather(*(asyncio.to_thread(_links, index) for index in dict.fromkeys(indexes)))
+    return hosts_of([*indexes, *(url for urls in others for url in urls)], [link for page in pages for link in page])
 
 
 async def npm_registry() -> str:
@@ -44,8 +45,7 @@ async def _python() -> list[str]:
     indexes = DEFAULT_INDEX.findall(told)
     for value in [*CONFIGURED.findall(configured), *(os.environ.get(name, "") for name in UV_VARIABLES)]:
         indexes += [word.rpartition("=")[2] if "=http" in word else word for word in value.replace("\\n", " ").split()]
-    pages = await asyncio.gather(*(asyncio.to_thread(_links, index) for index in dict.fromkeys(indexes)))
-    return [*indexes, *(link for page in pages for link in page)]
+    return indexes
 
 
 async def _node() -> list[str]:
@@ -96,12 +96,16 @@ class _Links(HTMLParser):
 
 
 def _links(index: str) -> list[str]:
-    """Where an index keeps its files; empty when it does not answer."""
+    """Where an index keeps its files; empty when it does not answer. Whoever writes the page chooses what they are."""
     if not index.startswith(("http://", "https://")):
         return []
-    page, links = urljoin(index.rstrip("/") + "/", PAGE), _Links()
-    with contextlib.suppress(OSError, ValueError, HTTPException):
+    links, found = _Links(), []
+    with contextlib.suppress(OSError, ValueError, HTTPException, AssertionError):  # the last: markup nobody can parse
+        page = urljoin(index.rstrip("/") + "/", PAGE)
         asked = urllib.request.Request(page, headers={"Accept": "text/html"})
         with urllib.request.urlopen(asked, timeout=PAGE_SECONDS) as answer:
             links.feed(answer.read(PAGE_BYTES).decode(errors="replace"))
-    return [urljoin(page, link) for link in links.found]
+    for link in links.found:
+        with contextlib.suppress(ValueError):  # that one is no link
+            found.append(urljoin(page, link))
+    return found

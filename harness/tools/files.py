@@ -155,7 +155,7 @@ class _Desk:
         old = self._old(asked.path)
         self._write(asked.path, (old or Text("")).with_text(asked.content))
         lines = len(asked.content.splitlines())
-        return _told(f"{'Wrote' if old else 'Created'} {asked.path}: {lines} lines.", asked.path, asked.content)
+        return await _told(f"{'Wrote' if old else 'Created'} {asked.path}: {lines} lines.", asked.path, asked.content)
 
     async def edit(self, asked: EditFile) -> str:
         old = decode(self._places.read(asked.path, READ_BYTES))
@@ -163,7 +163,7 @@ class _Desk:
         new = apply_edits(old.text, edits)
         self._write(asked.path, old.with_text(new))
         applied = "edit" if len(edits) == 1 else "edits"
-        return _told(f"Edited {asked.path}: {len(edits)} {applied} applied.", asked.path, new)
+        return await _told(f"Edited {asked.path}: {len(edits)} {applied} applied.", asked.path, new)
 
     def _write(self, path: str, data: bytes) -> None:
         self._places.write(path, data)
@@ -189,9 +189,9 @@ class _Desk:
             return None
 
 
-def _told(done: str, path: str, text: str) -> str:
+async def _told(done: str, path: str, text: str) -> str:
     """What was done, and what a parser finds wrong in it now."""
-    errors = syntax_errors(path, text)
+    errors = await syntax_errors(path, text)
     return f"{done}\n{errors}" if errors else done
 
 

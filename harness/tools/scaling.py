@@ -22,7 +22,6 @@ LONGEST_SIDE = 1568
 MOST_BYTES = 256 << 10
 """Of the picture that is sent; base64 makes it a third larger."""
 MOST_PIXELS = 40_000_000
-MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 10
 QUALITIES = (85, 60)
 
@@ -74,7 +73,6 @@ def _as(picture: Image, kind: str, **options: object) -> bytes:
 
 def main() -> None:
     """Read a picture from standard input; write a line of JSON about it, then the picture to send."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     told, picture = scaled(sys.stdin.buffer.read())
     sys.stdout.buffer.write(json.dumps(told).encode() + b"\n" + picture)

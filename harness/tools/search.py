@@ -29,6 +29,8 @@ ALWAYS = frozenset(
 """Directories that are left out whether a `.gitignore` names them or not."""
 FILE_BYTES = 2 << 20
 LINE_CHARACTERS = 300
+UNUSABLE = (re.error, OverflowError, RecursionError)
+"""What `re` raises for a pattern that it does not take."""
 LEFT_OUT = 5
 """Names that are told of what was left out."""
 
@@ -152,7 +154,7 @@ def _rule(line: str) -> Rule | None:
     directories_only = plain.endswith("/")
     try:
         pattern = GitIgnoreSpecPattern(plain[:-1] if directories_only else line)
-    except ValueError:
+    except (ValueError, *UNUSABLE):
         return None
     return None if pattern.include is None else Rule(pattern, directories_only)
 
@@ -170,7 +172,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
     else:
         try:
             pattern = re.compile(question["pattern"], re.IGNORECASE if question["ignore_case"] else 0)
-        except (re.error, OverflowError) as exc:
+        except UNUSABLE as exc:
             return {"wrong": str(exc)}
         found = matches(walk, pattern, question["glob"])
     lines, count = [], 0

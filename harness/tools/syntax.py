@@ -1,11 +1,13 @@
 """What a parser finds wrong in a file that was just written: told at once, where the edit is still in mind.
 
 The parsers are tree-sitter's, which go on after an error. What they find is a hint and refuses nothing: a file may be
-of a newer form of its language, or be written in two steps.
+of a newer form of its language, or be written in two steps. They are programs in C and the text may be anything, so
+they run in a process of their own; where that fails there is no hint.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -13,6 +15,8 @@ from importlib import import_module
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from harness.errors import ToolFailed
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, Tree
@@ -34,6 +38,8 @@ GRAMMARS = {
 """Suffix -> module and function of the grammar."""
 MOST_BYTES = 1 << 18
 PARSE_SECONDS = 0.5
+SECONDS = 10.0
+"""For the whole process: many times what it takes, so that two runs differ on no machine."""
 CHUNK = 1 << 16
 MOST_NODES = 200_000
 SHOWN = 5
@@ -41,12 +47,28 @@ NEAR = 60
 """Characters of the text that are shown where it cannot be parsed."""
 
 
-def syntax_errors(path: str, text: str) -> str:
+async def syntax_errors(path: str, text: str) -> str:
     """Up to five places that cannot be parsed, in words for the model; empty when all can, or nobody can tell."""
+    from harness.tools.apart import run_apart  # here, because the program has no use for asyncio
+
     suffix = PurePosixPath(path).suffix.lower()
     data = text.encode("utf-8", errors="replace")
     if suffix not in GRAMMARS or len(data) > MOST_BYTES:
         return ""
+    try:
+        return (await run_apart(__file__, f"{suffix}\n".encode() + data, SECONDS)).decode()
+    except (ToolFailed, TimeoutError):
+        return ""
+
+
+def main() -> None:
+    """Read the suffix, a line, and the text from standard input; write what is wrong with it."""
+    suffix, _, data = sys.stdin.buffer.read().partition(b"\n")
+    sys.stdout.buffer.write(errors_in(suffix.decode(), data).encode(errors="replace"))
+
+
+def errors_in(suffix: str, data: bytes) -> str:
+    """As `syntax_errors`, found in this process."""
     if (tree := parse(suffix, data, PARSE_SECONDS)) is None:
         return ""
     wrong = _WRONG.get(suffix, _unparsed)(tree.root_node)
@@ -117,3 +139,7 @@ def _said(node: Node, data: bytes) -> str:
         return f"line {line}: {node.type!r} is missing"
     near = data[node.start_byte : node.end_byte].decode("utf-8", errors="replace").strip().split("\n")[0]
     return f"line {line}: near {near[:NEAR]!r}"
+
+
+if __name__ == "__main__":
+    main()

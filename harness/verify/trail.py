@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from harness.project import Project
     from harness.verify.audit import Line
 
-SHARED = frozenset({"elements", "flows"})
-"""Files in `checks/` that are no feature's."""
 PICTURES = "checks/pictures"
 
 

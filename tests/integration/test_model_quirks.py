@@ -264,7 +264,7 @@ def delta(finish: str | None = None, **fields: Any) -> dict[str, Any]:
     return {"id": "x", "model": "scripted", "choices": [{"index": 0, "delta": fields, "finish_reason": finish}]}
 
 
-def piece(index: int | None, call_id: str, name: str, arguments: Any) -> dict[str, Any]:
+def piece(index: int | None, call_id: str | None, name: str | None, arguments: Any) -> dict[str, Any]:
     told = {} if index is None else {"index": index}
     return delta(tool_calls=[{**told, "id": call_id, "function": {"name": name, "arguments": arguments}}])
 
@@ -286,6 +286,24 @@ async def test_a_stream_is_read_whole_with_its_usage_in_the_last_chunk(index: in
     assert [(c["id"], c["args"]) for c in reply.message.tool_calls] == [("c1", {"n": 1}), ("c2", {"n": 2})]
     assert (reply.usage.input_tokens, reply.usage.output_tokens) == (70, 7)
     assert seen[0].kind == "model"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [(1, "c1", "look", '{"n'), (1, None, None, '": 1}'), (2, "c2", "look", '{"n": '), (2, "", "", "2}")],
+        [(0, "c1", "look", '{"n'), (7, "c2", "look", '{"n": '), (0, None, None, '": 1}'), (7, None, None, "2}")],
+        [(0, "c1", "look", '{"n": 1}'), (0, "c2", "look", '{"n": '), (0, None, None, "2}")],
+        [(0, "c1", "look", '{"n'), (0, "c1", "look", '": 1}'), (1, "c2", "look", '{"n'), (1, "x", None, '": 2}')],
+        [(None, "c1", "look", '{"n": 1}'), (None, "c2", "look", '{"n'), (None, "c2", None, '": 2}')],
+    ],
+    ids=["from 1 on", "with gaps", "always 0", "ids again", "no index"],
+)
+async def test_calls_are_told_apart_however_an_endpoint_numbers_them(pieces: list[tuple[Any, ...]]) -> None:
+    streamed = events(*(piece(*told) for told in pieces), delta("tool_calls"), USAGE)
+    async with model_of([streamed], ["stream-only"]) as (model, _, _):
+        reply = await model.call("coder", "c", SAID, [TOOL])
+    assert [(c["id"], c["args"]) for c in reply.message.tool_calls] == [("c1", {"n": 1}), ("c2", {"n": 2})]
 
 
 async def test_half_a_character_in_a_thought_and_a_line_separator_in_a_stream_break_nothing() -> None:

@@ -257,6 +257,28 @@ async def test_a_program_that_asks_for_ever_is_told_of_once(policy: Policy) -> N
     assert [(asked.host, asked.allowed) for asked in heard] == [("evil.org", False)]
 
 
+async def test_who_is_refused_for_ever_cannot_reach_an_allowed_host_untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(egress, "NOTED", 3)
+    heard: list[NetworkAsked] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = int(listener.getsockname()[1])
+    async with server() as named, server() as last:
+        lines = [AllowedHost(name, s.port, may_be_private=True) for name, s in (("*.a.example", named), ("b", last))]
+        reached = [f"{n}.a.example:{named.port}" for n in range(9)] + [f"b:{last.port}"]
+        async with egress.proxy(listener, lines, heard.append, Names(*[ELSEWHERE] * len(reached))):
+            for host in [f"evil{n}.org" for n in range(9)] + reached:
+                await ask(port, f"GET http://{host}/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert len(last.asked) == 1
+    refused = ["evil0.org", "evil1.org", "evil2.org", "*"]
+    assert [asked.host for asked in heard if not asked.allowed] == refused
+    assert [asked.host for asked in heard if asked.allowed] == [
+        *(f"{n}.a.example" for n in range(3)),
+        "*.a.example",
+        "b",
+    ]
+    assert [asked.host for asked in heard if "no more" in asked.reason] == ["*", "*.a.example"]
+
+
 INDEX = """<a href="http://{files}/files/demo-1.0-py3-none-any.whl">demo</a>"""
 
 
@@ -265,15 +287,25 @@ def page(text: str) -> bytes:
 
 
 async def test_registries_are_what_the_persons_clients_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with server(answer=page(INDEX.format(files="127.0.0.3:81"))) as index:
+    bad = '<a href="http://[bad"></a><a href="http://127.0.0.1:5432/x"></a>'
+    async with server(answer=page(bad + INDEX.format(files="files.corp.example:81"))) as index:
         monkeypatch.setenv("PIP_INDEX_URL", f"http://{ELSEWHERE}:{index.port}/simple")
         monkeypatch.setenv("npm_config_registry", "https://npm.corp.example/registry")
         monkeypatch.setenv("npm_config_@corp:registry", "https://scoped.corp.example")
-        found = {(host.name, host.port) for host in await find_registries()}
+        hosts = {(host.name, host.port): host.may_be_private for host in await find_registries()}
         assert index.asked[0].startswith(b"GET /simple/pip/ HTTP/1.1")
-    assert found >= {(ELSEWHERE, index.port), ("127.0.0.3", 81)}, "the index and where it keeps its files"
+    assert hosts[ELSEWHERE, index.port], "the index is the person's own, and may lie in their network"
+    assert not hosts["files.corp.example", 81], "where it keeps its files only the page says"
+    assert ("127.0.0.1", 5432) not in hosts
     monkeypatch.setenv("PATH", "/nowhere")
     assert await find_registries() == (), "the twin: no client, no registry"
+
+
+async def test_an_index_with_markup_that_nobody_can_parse_is_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(answer=page("<![x[ <a href='https://files.corp.example'>")) as index:
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://{ELSEWHERE}:{index.port}/simple")
+        assert (ELSEWHERE, index.port) in {(host.name, host.port) for host in await find_registries()}
+        assert index.asked
 
 
 @pytest.mark.needs("npm")

@@ -54,12 +54,13 @@ def test_a_classic_list_gets_ids_and_what_passes_is_only_claimed():
     [
         ([entry(id=7), entry(), entry(id=1)], ["F007", "F002", "F001"]),
         ([entry(id="AUTH-1"), entry(id="auth.2"), entry(id="../../x")], ["AUTH-1", "F001", "F002"]),
+        ([entry(id="Elements"), entry(id="flows"), entry(id="flow")], ["F001", "F002", "flow"]),
         ([entry(id=-1), entry(id=10**30), entry(id="F001")], ["F002", "F003", "F001"]),
         ({"project": "chat", "features": CLASSIC, "others": [1]}, ["F001", "F002"]),
         ({"version": 3, "tasks": CLASSIC}, ["F001", "F002"]),
         ({"features": [{"title": "Log in", "acceptanceCriteria": ["See the name"]}]}, ["F001"]),
     ],
-    ids=["numbers", "names", "impossible ids", "wrapped", "wrapped otherwise", "other words"],
+    ids=["numbers", "names", "shared files", "impossible ids", "wrapped", "wrapped otherwise", "other words"],
 )
 def test_relatives_of_the_classic_list_are_taken(data: Any, expected: list[str]):
     features, _ = taken(data)

@@ -8,6 +8,7 @@ import pytest
 from harness.errors import FeatureFileError
 from harness.features import (
     NEEDS_DECISION,
+    RESERVED,
     Feature,
     FeatureList,
     PassedAt,
@@ -22,6 +23,7 @@ from harness.features import (
     reopen,
     schema_json,
 )
+from harness.verify.files import ELEMENTS, FLOWS
 
 CLASSIC = [
     {"category": "functional", "description": "Add a to-do", "steps": ["Type it", "See it"], "passes": False},
@@ -56,6 +58,19 @@ def test_given_ids_are_kept_and_missing_ones_take_free_numbers(tmp_path):
     data = [e | {"description": "d", "steps": ["see"]} for e in entries]
     features = FeatureList.load(write(tmp_path / "features.json", data))
     assert [f.id for f in features.features] == ["F002", "F001", "F003", "login"]
+
+
+@pytest.mark.parametrize("name", ["elements", "flows", "Flows"])
+def test_a_feature_is_not_called_as_a_file_that_all_share(tmp_path, name):
+    data = [{"id": name, "description": "d", "steps": ["see"]}]
+    with pytest.raises(FeatureFileError, match=f"checks/{name}.json is shared by all features"):
+        FeatureList.load(write(tmp_path / "features.json", data))
+    data[0]["id"] = f"{name}-2"
+    assert FeatureList.load(write(tmp_path / "features.json", data)).features[0].id == f"{name}-2"
+
+
+def test_the_reserved_names_are_those_of_the_files():
+    assert {f"checks/{name}.json" for name in RESERVED} == {ELEMENTS, FLOWS}
 
 
 def test_a_list_is_the_same_after_save_and_load(tmp_path):

@@ -41,7 +41,10 @@ def test_a_line_that_is_no_host_is_refused(line: str) -> None:
 
 PRIVATE = ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "100.64.0.1", "::1", "fd00::1", "::ffff:127.0.0.1"]
 PRIVATE += ["64:ff9b::7f00:1", "2002:7f00:1::", "192.0.2.1", "240.0.0.1"]
+PRIVATE += ["64:ff9b:1::7f00:1", "64:ff9b:1::5db8:d822", "fec0::1", "::7f00:1", "::5db8:d822", "::ffff:0:7f00:1"]
+PRIVATE += ["192.0.0.8", "5f00::1"]
 NOWHERE = ["169.254.169.254", "fe80::1", "fe80::1%eth0", "0.0.0.0", "::", "224.0.0.1", "::ffff:169.254.169.254"]
+NOWHERE += ["64:ff9b:1::a9fe:a9fe", "::a9fe:a9fe", "::ffff:0:a9fe:a9fe"]
 PUBLIC = ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822", "::ffff:93.184.216.34"]
 
 
@@ -69,6 +72,35 @@ def test_registries_are_hosts_with_the_port_of_their_scheme() -> None:
     assert [(h.name, h.port, h.may_be_private) for h in hosts_of([*urls, *urls])] == [
         ("pypi.example", 443, True),
         ("devpi.corp", 3141, True),
+    ]
+
+
+def test_what_a_page_of_an_index_names_is_a_host_elsewhere() -> None:
+    index = "https://pypi.corp/simple"
+    links = ["https://pypi.corp/files/a.whl", "https://files.example/b.whl", "https://pypi.corp:5432/", "//x"]
+    found = {(host.name, host.port): host for host in hosts_of([index], links)}
+    assert {place: host.may_be_private for place, host in found.items()} == {
+        ("pypi.corp", 443): True,
+        ("files.example", 443): False,
+        ("pypi.corp", 5432): False,
+    }
+    assert found["files.example", 443].judge("10.0.0.1") != ""
+    assert hosts_of([index, "https://files.example"], links)[1].judge("10.0.0.1") == "", "the twin: it is set up so"
+
+
+@pytest.mark.parametrize(
+    "link", ["http://127.0.0.1:5432/x", "https://[fd00::1]/x", "http://8.8.8.8/", "https://*.com/"]
+)
+def test_a_link_to_an_address_or_to_many_names_is_no_host(link: str) -> None:
+    assert hosts_of([], [link]) == ()
+    assert hosts_of([], ["https://files.example/x"]) != (), "the twin: one name"
+
+
+@pytest.mark.parametrize("broken", ["http://[bad", "http://a.example:99999/", "http://a.example:b/"])
+def test_what_is_no_url_is_left_out_and_the_others_count(broken: str) -> None:
+    assert [host.name for host in hosts_of([broken, "https://b.example"], [broken, "https://c.example"])] == [
+        "b.example",
+        "c.example",
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -16,11 +17,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 from PIL import Image
 
 from harness.errors import ToolFailed, ToolRetry
 from harness.sandbox.policy import PROTECTED
-from harness.tools import scaling, search
+from harness.tools import apart, scaling, search
 from harness.tools.apart import run_apart
 from harness.tools.files import file_tools
 from harness.tools.places import fold
@@ -482,6 +484,15 @@ async def test_a_program_apart_has_no_environment_of_ours_and_is_ended_when_slow
         await run_apart(str(program), b"", 20)
 
 
+async def test_a_program_apart_that_takes_all_memory_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import sys; sys.stdin.read(); print(len(bytearray(2 << 30)))")
+    with pytest.raises(ToolFailed, match="MemoryError"):
+        await run_apart(str(program), b"", 20)
+    monkeypatch.setattr(apart, "MEMORY_BYTES", 4 << 30)
+    assert await run_apart(str(program), b"", 20) == b"2147483648\n", "it is that limit"
+
+
 async def test_a_huge_file_is_refused(worktree: Path) -> None:
     with (worktree / "huge").open("wb") as file:
         file.truncate(1 << 40)
@@ -526,6 +537,15 @@ IGNORING = {
     "kept.log": "needle",
     "secrets": "needle",
 }
+
+
+@pytest.mark.parametrize("line", ["[z-a]", r"[a-\d]", "[z-[]"])
+async def test_a_line_of_a_gitignore_that_is_no_pattern_is_passed_over(worktree: Path, line: str) -> None:
+    plant(worktree, {".gitignore": f"{line}\nsecret\n", "secret": "needle", "open": "needle"})
+    assert await call(worktree, "search_files", pattern="needle") == "open:1: needle"
+    assert "open" in (await call(worktree, "list_files")).splitlines()
+    with pytest.raises(re.error):
+        GitIgnoreSpecPattern(line)
 
 
 async def test_what_gitignore_names_is_neither_listed_nor_searched(worktree: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness.tools import syntax
-from harness.tools.syntax import MOST_BYTES, syntax_errors
+from harness.tools.syntax import MOST_BYTES, errors_in, syntax_errors
 
 
 @pytest.mark.parametrize(
@@ -23,8 +25,8 @@ from harness.tools.syntax import MOST_BYTES, syntax_errors
         ("a.css", "p { color: red; }\n.b { color: blue;\n", "line 2"),
     ],
 )
-def test_the_line_that_cannot_be_parsed_is_told(path: str, text: str, told: str) -> None:
-    assert told in syntax_errors(path, text)
+async def test_the_line_that_cannot_be_parsed_is_told(path: str, text: str, told: str) -> None:
+    assert told in await syntax_errors(path, text)
 
 
 @pytest.mark.parametrize(
@@ -45,18 +47,39 @@ def test_the_line_that_cannot_be_parsed_is_told(path: str, text: str, told: str)
         ("a.js", "(" * (MOST_BYTES + 1)),
     ],
 )
-def test_what_can_be_parsed_or_nobody_can_tell_is_silent(path: str, text: str) -> None:
-    assert syntax_errors(path, text) == ""
+async def test_what_can_be_parsed_or_nobody_can_tell_is_silent(path: str, text: str) -> None:
+    assert await syntax_errors(path, text) == ""
 
 
-def test_many_errors_are_cut() -> None:
-    told = syntax_errors("a.json", "{" + ",,\n" * 40 + "}")
+async def test_many_errors_are_cut() -> None:
+    told = await syntax_errors("a.json", "{" + ",,\n" * 40 + "}")
     assert len(told.splitlines()) <= 7
 
 
 def test_a_file_that_takes_too_long_gets_no_hint_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "<a b={<c ${`" * 4000
+    text = b"<a b={<c ${`" * 4000
     monkeypatch.setattr(syntax, "PARSE_SECONDS", -1.0)
-    assert syntax_errors("a.tsx", text) == ""
+    assert errors_in(".tsx", text) == ""
     monkeypatch.undo()
-    assert "cannot be parsed" in syntax_errors("a.tsx", "<a b={<c ${`"), "else the first says nothing"
+    assert "cannot be parsed" in errors_in(".tsx", b"<a b={<c ${`"), "else the first says nothing"
+
+
+async def test_a_parser_that_falls_over_is_no_hint_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in the harness would come again at each resume, since the call that was cut is carried out anew."""
+    program = tmp_path / "program.py"
+    for act, told in {"os.kill(os.getpid(), 11)": "", "print('line 1')": "line 1\n"}.items():
+        program.write_text(f"import os, sys; sys.stdin.read(); {act}")
+        monkeypatch.setattr(syntax, "__file__", str(program))
+        assert await syntax_errors("a.json", "{,") == told
+
+
+async def test_no_text_is_parsed_in_the_harness(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(suffix: str) -> None:
+        raise SystemExit(suffix)
+
+    monkeypatch.setattr(syntax, "_parser", crash)
+    assert "line 1" in await syntax_errors("a.json", "{,")
+    with pytest.raises(SystemExit):
+        errors_in(".json", b"{,")  # the twin that does
