@@ -26,7 +26,7 @@ main() {
   case $command in
     setup) setup && how_to_call ;;
     demo) setup && exec "$venv/bin/harness" demo "$@" ;;
-    test) setup && cd -- "$root" && exec "$venv/bin/python" -m pytest -n "$(workers)" --dist loadfile --no-loadscope-reorder "$@" ;;
+    test) setup && cd -- "$root" && exec "$venv/bin/python" -m pytest -n auto --dist loadfile --no-loadscope-reorder "$@" ;;
     lint) setup && lint ;;
     bench) setup && bench "$@" ;;
     help | -h | --help) usage ;;
@@ -185,10 +185,6 @@ check() { # all of them are run, so that one look shows everything
   shift
   say "$name"
   "$@" || failed=1
-}
-
-workers() { # half of a test's time is waiting: for a page, a condition, a process
-  echo $(($(nproc) * 3 / 2))
 }
 
 bench() {

@@ -34,6 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-live", action="store_true", help="run tests that call a real model endpoint")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half of a test's time is waiting: for a page, a condition, a process."""
+    return max((os.cpu_count() or 1) * 3 // 2, 1)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     other = "user_only" if os.geteuid() == 0 else "root_only"
     foreign = [item for item in items if item.get_closest_marker(other)]

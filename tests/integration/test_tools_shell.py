@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.errors import ToolFailed, ToolRetry
-from harness.journal import Journal
+from harness.journal import Journal, Result
 from harness.sandbox.policy import Policy
 from harness.sandbox.processes import Room
 from harness.sandbox.shell import SHELL_FILE
@@ -326,7 +326,10 @@ async def test_after_a_kill_a_command_begins_where_it_began_and_servers_too(tmp_
     calls = tmp_path / "calls.jsonl"
 
     async def work(use: Tools, journal: Journal, call_id: str, **arguments: Any) -> str:
-        return await journal.once(call_id, "run_command", arguments, lambda name, args: use(name, **args))
+        async def carry_out(name: str, args: dict[str, Any]) -> Result:
+            return Result(await use(name, **args))
+
+        return (await journal.once(call_id, "run_command", arguments, carry_out)).text
 
     async with at_work(tmp_path, project_dir) as use:
         journal = Journal(calls, project_dir, tmp_path / "s" / SHELL_FILE)
