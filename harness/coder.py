@@ -26,7 +26,7 @@ from harness.tools.memory import memory_tools
 from harness.tools.shell import shell_tools
 from harness.verify.app import stamp_of
 from harness.verify.prepare_cache import PrepareCache, stamps_dir
-from harness.verify.prepared import LEFT_OUT, restore
+from harness.verify.prepared import restore
 
 if TYPE_CHECKING:
     from harness.browser.browser import Browser, Page
@@ -99,12 +99,12 @@ async def bring_what_was_made(parts: Parts, tree: Worktree, policy: Policy, jour
     Replay: a tree that has it is left alone.
     """
     settings, cache = parts.settings, PrepareCache.of(parts.project, parts.settings)
-    stamp = stamp_of(tree.directory, stamps_dir(parts.project), policy)
+    stamp = stamp_of(tree.directory, stamps_dir(parts.project), policy, await tree.files())
     if not settings.app.prepare or stamp.is_valid():
         return False
     key = cache.key(stamp.sources(), settings.app, settings.sandbox.prepare_network, policy)
-    if not cache.has(key) or any(LEFT_OUT & {*Path(name).parts} for name in await tree.git.paths("ls-files", "-z")):
-        return False  # nothing to bring, or it would be brought over what somebody wrote
+    if not cache.has(key):
+        return False
     async with Room.open(policy, settings.sandbox, journal) as room:
         taken = await cache.take(key, room, policy, stamp)
     restore(policy.data_dir, stamp.seed if taken else None)

@@ -261,13 +261,16 @@ async def resolve(git: Git, revision: str) -> str:
 
 
 def remove_tree(path: Path) -> None:
-    """Delete a file or directory, also one whose directories were made read-only; links are not followed."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        for directory, _, _ in os.walk(path):
-            Path(directory).chmod(0o700)
-        shutil.rmtree(path)
+    """Delete whatever lies there, also where directories cannot be written or read; links are not followed."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    path.chmod(0o700)
+    for directory, names, _ in os.walk(path):
+        for inner in (Path(directory, name) for name in names):
+            if not inner.is_symlink():
+                inner.chmod(0o700)  # before it is walked
+    shutil.rmtree(path)
 
 
 def _find_nested(root: Path) -> list[str]:

@@ -8,13 +8,15 @@ can act on, because it is their `init.sh` that has to be mended, not the harness
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.verify.prepare_cache import take_away
 from harness.verify.prepared import Stamp, restore
+from harness.worktree import remove_tree
 
 if TYPE_CHECKING:
     from harness.sandbox.bubblewrap import Network
@@ -173,6 +175,7 @@ async def serve(
     *,
     stamps_dir: Path | None = None,
     cache: PrepareCache | None = None,
+    tracked: Collection[str] | None = None,
     is_prepared: bool = False,
 ) -> AsyncIterator[Instance]:
     """Prepare a tree when that is due, start its application on empty data, stop it on leaving.
@@ -183,13 +186,14 @@ async def serve(
         app: its commands.
         data_dir: a directory of this instance alone; emptied.
         stamps_dir: where it is kept that a tree is prepared; None: beside the data.
-        cache: what was made of the same sources in another tree; None: `prepare` is run.
+        cache: what was made of the same sources in another tree; None: `prepare` is run on top of what lies there.
+        tracked: what git tracks of the tree, see `Stamp`.
         is_prepared: nothing is to be prepared, whatever is kept.
 
     Raises: AppNotStarted: it cannot be prepared or does not answer. ShellError: the sandbox failed.
     """
     policy = _policy_for(tree, room.policy, data_dir)
-    stamp = stamp_of(tree, stamps_dir or data_dir.parent, policy)
+    stamp = stamp_of(tree, stamps_dir or data_dir.parent, policy, tracked)
     if app.prepare and not is_prepared and not stamp.is_valid():
         await prepare(room, app, policy, stamp, cache)
     ports = [await room.free_port() for _ in range(PORTS)]
@@ -206,33 +210,52 @@ async def prepare(
 ) -> None:
     """Run `prepare` on empty data, or take what it made before; its data are what every reset starts from.
 
+    What is kept for other trees is made of the sources alone, not on top of what was made or left there earlier.
+
     Raises: AppNotStarted: it failed or did not end.
     """
-    if not stamp.begin():
-        cache = None
-    before, sources = stamp.entries(), stamp.sources()
-    key = cache.key(sources, app, room.settings.prepare_network, policy) if cache else ""
-    writing = replace(policy, mode="project") if policy.mode == "plan" else policy  # what it makes is looked at, too
-    if cache and await cache.take(key, room, writing, stamp):
-        return
-    restore(policy.data_dir)
-    result = await room.run(
-        app.prepare,
-        timeout_seconds=app.prepare_seconds,
-        network=NETWORK[room.settings.prepare_network],
-        policy=writing,
-    )
-    if result.exit_code:
-        raise AppNotStarted(f"`{app.prepare}` {_ended(result)}.", result.output)
-    restore(stamp.seed, policy.data_dir)
-    stamp.write(made=stamp.entries() - before)
-    if cache:
-        await cache.keep(key, room, writing, stamp, sources)
+    with _preparing(policy) as own:
+        sources = stamp.sources()
+        key = cache.key(sources, app, room.settings.prepare_network, own) if cache else ""
+        if cache and await cache.take(key, room, own, stamp):
+            return
+        if cache and not await take_away(room, own, stamp):
+            cache = None
+        stamp.void()
+        before = stamp.entries()
+        restore(policy.data_dir)
+        result = await room.run(
+            app.prepare,
+            timeout_seconds=app.prepare_seconds,
+            network=NETWORK[room.settings.prepare_network],
+            policy=own,
+        )
+        if result.exit_code:
+            raise AppNotStarted(f"`{app.prepare}` {_ended(result)}.", result.output)
+        restore(stamp.seed, policy.data_dir)
+        stamp.write(made=stamp.entries() - before)
+        if cache:
+            await cache.keep(key, room, own, stamp, sources)
 
 
-def stamp_of(tree: Path, stamps_dir: Path, policy: Policy) -> Stamp:
+@contextmanager
+def _preparing(policy: Policy) -> Iterator[Policy]:
+    """The policy of `prepare` and of copying: an empty home, whose programs come first, and an empty /tmp.
+
+    In those of the room may lie what the application of another tree wrote.
+    """
+    scratch = policy.data_dir.with_name(f"{policy.data_dir.name}.prepare")
+    mode = "project" if policy.mode == "plan" else policy.mode  # what it makes is looked at, too
+    remove_tree(scratch)
+    try:
+        yield replace(policy, scratch=scratch, mode=mode)
+    finally:
+        remove_tree(scratch)
+
+
+def stamp_of(tree: Path, stamps_dir: Path, policy: Policy, tracked: Collection[str] | None) -> Stamp:
     """The stamp of a tree, whose stand-ins do not count."""
-    return Stamp(tree, stamps_dir, ignored=frozenset(Path(name).name for name in policy.protected))
+    return Stamp(tree, stamps_dir, frozenset(Path(name).name for name in policy.protected), tracked)
 
 
 def _ended(result: CommandResult) -> str:

@@ -6,7 +6,7 @@ Never the room of a session, so nothing a coder left running can answer in the a
 from __future__ import annotations
 
 import asyncio
-import shutil
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +21,7 @@ from harness.verify.evidence import keep_within
 from harness.verify.pictures import Pictures
 from harness.verify.prepare_cache import PrepareCache, stamps_dir
 from harness.verify.replay import Pages, Replayer, Site
+from harness.worktree import Worktree, remove_tree
 
 OWN_FILES = ("features.json", "progress.json", "checks", "spec.md")
 """What the harness itself changes in a commit."""
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from harness.parts import Parts
     from harness.project import Project
     from harness.settings import Settings
-    from harness.worktree import Snapshot, Worktree
+    from harness.worktree import Snapshot
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,13 @@ class Hall:
     """Trees whose application runs, and how many times."""
 
     @asynccontextmanager
-    async def site(self, tree: Path, name: str, *, anew: bool = False) -> AsyncIterator[Site]:
+    async def site(self, tree: Worktree | Path, name: str, *, anew: bool = False) -> AsyncIterator[Site]:
         """The application of a tree, running on data of its own, and pages to look at it.
 
         A tree that is served already is not prepared again, whatever its application wrote there meanwhile.
 
         Args:
-            tree: the project's directory in some checkout.
+            tree: a checkout, or the project's directory in a copy that git does not know, for which nothing is kept.
             name: names its data; unique among the sites that are open.
             anew: run `prepare` although the tree is prepared.
 
@@ -64,24 +65,26 @@ class Hall:
         """
         data_dir = self.scratch / "sites" / name
         stamps = data_dir.with_suffix(".stamps") if anew else self.stamps_dir
+        directory, tracked = (tree, None) if isinstance(tree, Path) else (tree.directory, await tree.files())
         pages = Pages(self.browser)
         preparing = asyncio.create_task(pages.prepare())  # while the application starts
         try:
-            is_prepared = bool(self._served[tree])
+            is_prepared = bool(self._served[directory])
             async with serve(
-                tree,
+                directory,
                 self.room,
                 self.settings.app,
                 data_dir,
                 stamps_dir=stamps,
-                cache=None if anew else self.cache,
+                cache=None if anew or tracked is None else self.cache,
+                tracked=tracked,
                 is_prepared=is_prepared,
             ) as instance:
-                self._served[tree] += 1
+                self._served[directory] += 1
                 try:
                     yield Site(instance, pages)
                 finally:
-                    self._served[tree] -= 1
+                    self._served[directory] -= 1
                     await pages.close()
         finally:
             await preparing
@@ -138,6 +141,7 @@ async def open_hall(
         protected=protected_in(prefix),
     )
     project.rooms_dir.mkdir(parents=True, exist_ok=True)
+    remove_tree(scratch)  # a killed harness leaves it, with what judged code put into the home
     try:
         journal = project.rooms_dir / f"hall-{name}.jsonl"
         async with Room.open(policy, settings.sandbox, journal, events.emit) as room:
@@ -153,4 +157,5 @@ async def open_hall(
                 await browser.close()
                 keep_within(project.evidence_dir)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):  # what is left now goes when a hall of this name is opened again
+            remove_tree(scratch)

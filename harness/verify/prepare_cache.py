@@ -1,8 +1,9 @@
 """What `prepare` made, kept for other trees with the same sources: a baseline, a new worktree, the tree of a resume.
 
 The key covers every source, the command, what it may reach and the programs it finds, because `prepare` builds as well
-as installs: of another source it might have made something else. Copies go in and out, never links, so no tree can
-change what another uses, and the copying is done inside the sandbox: whatever links code of the project made, they
+as installs: of another source it might have made something else. What is kept was made in a tree that held its sources
+and nothing else, with an empty home, so the key covers all that was read. Copies go in and out, never links, so no tree
+can change what another uses, and the copying is done inside the sandbox: whatever links code of the project made, they
 lead nowhere. Lies in the project's state, unseen by code of the project, and is bounded: what was used longest ago goes
 first. `harness verify` does not use it: it tells whether a clone alone is enough.
 """
@@ -33,7 +34,7 @@ PROGRAMS = ("python3", "node", "npm", "go", "cargo", "java", "ruby", "php")
 COPY_SECONDS = 600.0
 TAKE_AWAY = 'xargs -0 -r -a "$1" rm -rf -- || { xargs -0 -a "$1" chmod -R u+rwX --; xargs -0 -a "$1" rm -rf --; }'
 """Directories may have been made read-only."""
-COPY_OUT = 'cp -a --reflink=auto -- "$2/." .'
+COPY_OUT = 'cp -a --reflink=auto --remove-destination -- "$1/." .'
 COPY_IN = 'mkdir -p "$2" && xargs -0 -r -a "$1" cp -a --reflink=auto --parents -t "$2" --'
 LIST, TREE, DATA, ENTRY = "list", "tree", "data", "entry.json"
 UNFINISHED = ".new-"
@@ -70,24 +71,25 @@ class PrepareCache:
         if made is None:
             return False
         os.utime(entry)
-        listed = _list(policy.data_dir, stamp.products(stamp.sources()))
         within = replace(policy, read_only=(*policy.read_only, entry))
-        for script in (TAKE_AWAY, COPY_OUT):
-            words = ["bash", "-c", script, "copy", policy.inside(listed), str(entry / TREE)]
-            result = await room.run(words, timeout_seconds=COPY_SECONDS, policy=within)
-            if result.exit_code:
-                self._forget(entry)
-                return False
+        words = ["bash", "-c", COPY_OUT, "copy", str(entry / TREE)]
+        if (
+            not await take_away(room, policy, stamp)
+            or (await room.run(words, timeout_seconds=COPY_SECONDS, policy=within)).exit_code
+        ):
+            self._forget(entry)
+            return False
         restore(stamp.seed, entry / DATA)
         stamp.write(made)
         return True
 
     async def keep(self, key: str, room: Room, policy: Policy, stamp: Stamp, sources: Sources) -> None:
         """Keep what `prepare` made of these sources, if it fits; a copy that fails is none."""
-        if not self._limit_bytes or any(not (stamp.tree / path).is_file() for path in sources):
+        for left in self._directory.glob(f"{UNFINISHED}*"):
+            remove_tree(left)  # of a harness that was killed: one process owns a project
+        if not self._limit_bytes or any(not _is_file(stamp.tree / path) for path in sources):
             return
         new = self._directory / f"{UNFINISHED}{key}"
-        remove_tree(new)
         within = replace(policy, data_dir=new)
         listed = _list(new, stamp.products(sources))
         words = ["bash", "-c", COPY_IN, "copy", within.inside(listed), within.inside(new / TREE)]
@@ -118,6 +120,14 @@ class PrepareCache:
         remove_tree(entry)
 
 
+async def take_away(room: Room, policy: Policy, stamp: Stamp) -> bool:
+    """Leave nothing in a tree but its sources; it does not count as prepared any more. Whether that could be done."""
+    stamp.void()
+    listed = _list(policy.data_dir, stamp.products(stamp.sources()))
+    words = ["bash", "-c", TAKE_AWAY, "take", policy.inside(listed)]
+    return not (await room.run(words, timeout_seconds=COPY_SECONDS, policy=policy)).exit_code
+
+
 def stamps_dir(project: Project) -> Path:
     """Where it is kept that trees are prepared, and with what."""
     return project.state_dir / "prepared"
@@ -137,6 +147,10 @@ def _list(directory: Path, names: list[str]) -> Path:
     path = directory / LIST
     path.write_bytes(b"".join(os.fsencode(f"./{name}") + b"\0" for name in names))
     return path
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_symlink() or path.is_file()
 
 
 def _size(directory: Path) -> int:

@@ -1,8 +1,9 @@
 """Remembers that a tree is prepared, so that installing and building is done once and not before every replay.
 
 The stamp holds the digest of the tree's sources and the names of what `prepare` made beside them; it is void when
-either changed, say after an edit (`prepare` may build) or `git clean`. It lies outside the tree, where no commit and
-no model meets it. What was made, `prepare_cache` keeps for other trees with the same sources.
+either changed, say after an edit (`prepare` may build) or `git clean`, and while something is being made. Sources are
+what git tracks; all else in a checkout somebody made. The stamp lies outside the tree, where no commit and no model
+meets it. What was made, `prepare_cache` keeps for other trees with the same sources.
 """
 
 from __future__ import annotations
@@ -12,32 +13,47 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.project import write_atomic
+from harness.worktree import remove_tree
 
 LEFT_OUT = frozenset({"node_modules", ".venv", "venv", "__pycache__", "target", ".cache"})
-"""Directories that hold what was installed or compiled, never what somebody wrote."""
+"""Directories that hold what was installed or compiled, where git does not tell what somebody wrote."""
 
 Sources = Mapping[Path, str]
-"""Plain files, relative to their tree, and the digests of what they hold."""
+"""Plain files and links, relative to their tree, and the digests of what they hold or of where they lead."""
 
 
 @dataclass(frozen=True)
 class _Kept:
     digest: str = ""
     made: tuple[str, ...] = ()
-    given: tuple[str, ...] = ()
-    """Directories named as in LEFT_OUT that lay there before anything was prepared: somebody may have written them."""
 
 
 class Stamp:
-    """Whether one tree is prepared."""
+    """Whether one tree is prepared.
 
-    def __init__(self, tree: Path, stamps_dir: Path, ignored: frozenset[str] = frozenset()) -> None:
+    Args:
+        tree: the project's directory in some checkout.
+        stamps_dir: where the stamps of all trees lie.
+        ignored: names at the top that do not count.
+        tracked: what git tracks, relative to the tree: its sources, and nothing else is. None: git does not know the
+            tree, so all are that `prepare` did not make and that are not named as in LEFT_OUT.
+    """
+
+    def __init__(
+        self,
+        tree: Path,
+        stamps_dir: Path,
+        ignored: frozenset[str] = frozenset(),
+        tracked: Collection[str] | None = None,
+    ) -> None:
         self.tree, self._ignored = tree, ignored
+        files = None if tracked is None else {*map(Path, tracked)}
+        self._tracked = files and files.union(*(path.parents for path in files))
         name = hashlib.sha256(str(tree.resolve()).encode()).hexdigest()[:16]
         self._path = stamps_dir / f"prepared-{name}.json"
         self.seed = stamps_dir / f"prepared-{name}.data"
@@ -54,19 +70,12 @@ class Stamp:
         Args:
             made: entries at the top of the tree that were not there before; those of earlier times still count.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        before = self._kept()
-        made = made | ({*before.made} & self.entries())
-        sources = digest_of(self._sources(made))
-        write_atomic(self._path, json.dumps(asdict(_Kept(sources, tuple(sorted(made)), before.given))))
+        made = made | (self.made() & self.entries())
+        self._write(_Kept(digest_of(self._sources(made)), tuple(sorted(made))))
 
-    def begin(self) -> bool:
-        """Look at the tree before it is prepared; whether what lies there beside its sources was made by `prepare`."""
-        if not self._path.exists():
-            given = {name for _, directories, _ in _walked(self.tree, frozenset()) for name in directories & LEFT_OUT}
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self._path, json.dumps(asdict(_Kept(given=tuple(sorted(given))))))
-        return not self._kept().given
+    def void(self) -> None:
+        """It is being prepared: whoever is killed meanwhile leaves a tree that does not count as prepared."""
+        self._write(_Kept(made=self._kept().made))
 
     def made(self) -> set[str]:
         """Names at the top of the tree that `prepare` made."""
@@ -77,7 +86,7 @@ class Stamp:
         return {path.name for path in self.tree.iterdir()} - self._ignored
 
     def sources(self) -> Sources:
-        """All that `prepare` may read: it builds as well as installs, so every source counts."""
+        """All that `prepare` may read: it builds as well as installs, so every source counts, links included."""
         return self._sources(self.made())
 
     def products(self, sources: Sources) -> list[str]:
@@ -95,18 +104,29 @@ class Stamp:
     def _kept(self) -> _Kept:
         try:
             kept = json.loads(self._path.read_text(encoding="utf-8"))
-            return _Kept(str(kept["digest"]), tuple(kept["made"]), tuple(kept["given"]))
+            return _Kept(str(kept["digest"]), tuple(kept["made"]))
         except (OSError, ValueError, TypeError, KeyError):
             return _Kept()
 
+    def _write(self, kept: _Kept) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(self._path, json.dumps(asdict(kept)))
+
     def _sources(self, made: set[str]) -> Sources:
         found = {}
-        for directory, directories, files in _walked(self.tree, self._ignored | made):
-            directories -= LEFT_OUT
-            for name in files - LEFT_OUT:
-                if digest := _digest(directory / name):
-                    found[(directory / name).relative_to(self.tree)] = digest
+        for directory, directories, files in _walked(self.tree, self._ignored):
+            here = directory.relative_to(self.tree)
+            directories -= {name for name in directories if not self._counts(here / name, made)}
+            for path in (here / name for name in files if self._counts(here / name, made)):
+                if digest := _digest(self.tree / path):
+                    found[path] = digest
         return found
+
+    def _counts(self, path: Path, made: set[str]) -> bool:
+        """Whether a file is a source, or a directory may hold one."""
+        if self._tracked is not None:
+            return path in self._tracked
+        return path.parts[0] not in made and path.name not in LEFT_OUT
 
 
 def digest_of(sources: Sources) -> str:
@@ -133,9 +153,11 @@ def _walked(tree: Path, left_out: frozenset[str] | set[str]) -> Iterator[tuple[P
 
 
 def _digest(path: Path) -> str:
-    """Of a plain file; empty for another one, or a temporary one that is gone."""
+    """Of a plain file or a link; empty for another one, or a temporary one that is gone."""
     with contextlib.suppress(FileNotFoundError):
-        if path.is_file() and not path.is_symlink():
+        if path.is_symlink():
+            return f"link {hashlib.sha256(os.fsencode(path.readlink())).hexdigest()}"
+        if path.is_file():
             return hashlib.sha256(path.read_bytes()).hexdigest()
     return ""
 
@@ -147,10 +169,7 @@ def restore(directory: Path, seed: Path | None = None) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     for path in directory.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        remove_tree(path)
     if seed and seed.is_dir():
         shutil.copytree(seed, directory, symlinks=True, dirs_exist_ok=True, ignore=_special)
 

@@ -117,7 +117,7 @@ async def regress_earlier(
         hall.replayer,
         {name: earlier.checks[name] for name in first},
         earlier.elements.locators(),
-        lambda worker: nullcontext(site) if site and not worker else hall.site(tree.directory, f"worker-{worker}"),
+        lambda worker: nullcontext(site) if site and not worker else hall.site(tree, f"worker-{worker}"),
         steps={feature.id: feature.steps for feature in earlier.features.features},
         seconds=seconds,
     )
@@ -200,7 +200,7 @@ async def holding_at(parts: Parts, hall: Hall, sha: str, earlier: Earlier, names
     tree = await parts.repo.checkout_at(sha, place)
     replayer = replace(hall.replayer, evidence_dir=None)  # evidence is of what is there now
     checks = {name: earlier.checks[name] for name in names}
-    async with hall.site(tree.directory, "earlier") as site:
+    async with hall.site(tree, "earlier") as site:
         return {name for name, check in checks.items() if await _holds(replayer, check, earlier, site)}
 
 

@@ -156,7 +156,7 @@ async def verify_feature(case: Case) -> Verdict:
     hall_name = f"verify-{parts.thread_id}"
     async with open_hall(parts.project, parts.settings, parts.events, tree.path, tree.prefix, hall_name) as hall:
         try:
-            async with hall.site(tree.directory, "new") as site:
+            async with hall.site(tree, "new") as site:
                 verdict = await _proved(case, hall, site)
                 if verdict.passed:
                     verdict = await _amended(case, hall, site, verdict)
@@ -187,7 +187,7 @@ async def prove_start(parts: Parts, tree: Worktree) -> str:
     async with open_hall(parts.project, parts.settings, parts.events, tree.path, tree.prefix, name) as hall:
         for number in ("once", "twice"):
             try:
-                async with hall.site(tree.directory, number, anew=True):
+                async with hall.site(tree, number, anew=True):
                     continue
             except AppNotStarted as exc:
                 return str(exc)
@@ -243,7 +243,7 @@ async def _baseline(case: Case, hall: Hall) -> AsyncIterator[Site | None]:
     tree = await parts.repo.checkout_at(case.base_sha, parts.project.worktrees_dir / f"{parts.thread_id}.baseline")
     async with AsyncExitStack() as stack:
         try:
-            site: Site | None = await stack.enter_async_context(hall.site(tree.directory, "baseline"))
+            site: Site | None = await stack.enter_async_context(hall.site(tree, "baseline"))
         except AppNotStarted:
             parts.events.emit(Noticed(text="The baseline does not start, so no expectation can be red."))
             site = None

@@ -6,7 +6,9 @@ on the same repository, proves that the payload was live.
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -297,3 +299,29 @@ async def test_a_missing_object_is_not_fetched_by_a_program(bait: Path, tmp_path
     assert not trap.sprung
     git(bait, "cat-file", "-p", missing)
     assert trap.sprung
+
+
+LOCKED = """
+import sys
+from pathlib import Path
+from harness.worktree import remove_tree
+
+top, outside = Path(sys.argv[1], "tree"), Path(sys.argv[1], "outside")
+for name, mode in (("unreadable/inner", 0o000), ("unwritable/inner", 0o555)):
+    (top / name).mkdir(parents=True)
+    (top / name / "file").touch()
+    (top / name).chmod(mode)
+    (top / name).parent.chmod(mode)
+(top / "link").symlink_to(outside)
+outside.mkdir(mode=0o500)
+remove_tree(top)
+assert not top.exists() and outside.stat().st_mode & 0o777 == 0o500
+"""
+AS_OTHERS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+
+
+def test_a_tree_is_removed_whatever_its_modes(tmp_path: Path) -> None:
+    """Root may do all, so it is tried without that."""
+    command = [*(AS_OTHERS if os.geteuid() == 0 else ()), sys.executable, "-c", LOCKED, str(tmp_path)]
+    tried = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert tried.returncode == 0, tried.stderr

@@ -117,15 +117,30 @@ async def test_what_fails_at_a_commit_is_played_twice_and_one_that_does_not_star
 
 async def test_a_tree_is_not_prepared_under_the_application_that_it_serves(house: House) -> None:
     todo_app.make(house.tree.directory)
-    parts, tree, runs = house.parts, house.tree, house.tree.directory / "runs.txt"
-    settings = parts.settings.model_copy(update={"app": AppSettings(prepare="echo ran >> runs.txt")})
+    parts, tree, made = house.parts, house.tree, house.tree.directory / "made.txt"
+    source = tree.directory / "target" / "source.txt"  # git tracks it, whatever is mostly kept there
+    source.parent.mkdir()
+    await house.commit("the application", {"target/source.txt": "committed"})
+    settings = parts.settings.model_copy(update={"app": AppSettings(prepare="cp target/source.txt made.txt")})
     async with open_hall(parts.project, settings, parts.events, tree.path, tree.prefix, "served") as hall:
-        async with hall.site(tree.directory, "first"):
-            (tree.directory / "log.txt").write_text("written by the application")
-            async with hall.site(tree.directory, "second"):
-                assert runs.read_text() == "ran\n"
-        async with hall.site(tree.directory, "third"):
-            assert runs.read_text() == "ran\nran\n", "it changed, and nobody serves it"
+        async with hall.site(tree, "first"):
+            source.write_text("written by the application")
+            async with hall.site(tree, "second"):
+                assert made.read_text() == "committed"
+        async with hall.site(tree, "third"):
+            assert made.read_text() == "written by the application", "it changed, and nobody serves it"
+
+
+async def test_a_hall_opens_without_what_a_killed_one_left(house: House) -> None:
+    parts, tree = house.parts, house.tree
+    program = parts.project.state_dir / "scratch" / "hall-again" / "home" / ".local" / "bin" / "node"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.parent.chmod(0o555)
+    async with open_hall(parts.project, parts.settings, parts.events, tree.path, tree.prefix, "again") as hall:
+        assert (hall.scratch / "home").is_dir()
+        assert not program.exists()
+    assert not hall.scratch.exists()
 
 
 def test_status_counts_what_is_flaky(tmp_path: Path, state_dir: Path) -> None:
