@@ -269,6 +269,8 @@ def audit(
     """
     from harness import cli_audit
 
+    if thread and directory == HERE and Path(thread).is_dir():  # as of every other command
+        thread, directory = "", Path(thread)
     found = _wait(cli_audit.read_audit(directory, thread))
     text = cli_audit.verified_text(found) if verify else cli_audit.as_text(found, _width())
     typer.echo(cli_audit.as_json(found) if as_json else text)

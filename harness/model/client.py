@@ -109,7 +109,9 @@ class Model:
         names: dict[str, str] = dict(self.settings.roles.items())
         name = names.get(role) or self.settings.name
         if not name:
-            raise SetupError("No model is named.", "Set OPENAI_MODEL, or name under [model] in harness.toml.")
+            raise SetupError(
+                "No model is named.", "Set OPENAI_MODEL, or name under [model] in ~/.config/harness/config.toml."
+            )
         return name
 
     async def call(

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from harness.errors import FeatureFileError
+from harness.errors import AdapterError, FeatureFileError, SetupError
 from harness.events import Noticed
 from harness.features import Feature, FeatureList
 from harness.repo import Repo
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from harness.settings import Settings
 
 
+ANSWER_SECONDS = 5.0
+"""How long an address may take to accept a connection."""
 HEADED_HOLD_SECONDS = 0.8
 """How long each moment stays to be seen by a person who watches."""
 
@@ -202,11 +205,33 @@ async def _commit_words(project: Project) -> str:
     return (await repo.head())[:12] + (" and changes since" if await repo.dirty() else "")
 
 
+async def require_answer(url: str) -> None:
+    """See that somebody listens at an address: what nobody answers says nothing of a feature.
+
+    Raises: SetupError: it is no address. AdapterError: nothing answers; the person starts the application.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        host, port = None, 0
+    if not host or parts.scheme not in ("http", "https"):
+        raise SetupError(f"{url!r} is not the address of an application.", "Give one such as http://localhost:3000.")
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+        writer.close()
+    except (OSError, TimeoutError) as exc:
+        raise AdapterError(f"Nothing answers at {url}.", "Start the application there, then verify again.") from exc
+
+
 @asynccontextmanager
 async def open_sites(
     project: Project, settings: Settings, url: str | None, events: Events, *, headed: bool = False
 ) -> AsyncIterator[tuple[Hall, OpenSite]]:
     """A hall, and how a worker in it gets an application with pages of its own: the files as they are, or a URL's."""
+    if url:
+        await require_answer(url)
     with tempfile.TemporaryDirectory(prefix="verify-", dir=project.state_dir) as directory:
         name, prefix = Path(directory).name, ""
         if url:  # the address is the host's, so the browser must not be shut into a room

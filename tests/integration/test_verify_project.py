@@ -6,6 +6,7 @@ import asyncio
 import html
 import re
 import signal
+import socket
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -18,6 +19,7 @@ import pytest
 from apps import proved
 
 from harness.browser.browser import Browser
+from harness.errors import AdapterError, HarnessError, SetupError
 from harness.events import Event, Events, Noticed
 from harness.project import Project
 from harness.sandbox.policy import Policy
@@ -28,7 +30,7 @@ from harness.verify import audit
 from harness.verify.check import Locator
 from harness.verify.junit import write_junit
 from harness.verify.report import write_report
-from harness.verify.standalone import Replays, replay_project
+from harness.verify.standalone import Replays, replay_project, require_answer
 from harness.verify.trail import evidence_problems
 
 pytestmark = [
@@ -162,3 +164,22 @@ def test_watching_replays_when_a_file_changes_and_ends_with_the_last_result(tmp_
     assert running.returncode == 1
     assert "checks pass" not in rest, "neither its own report nor what git ignores is a change"
     assert "0 of 1 checks pass" in (project / "report/index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("url", "fault", "said"),
+    [
+        ("nonsense", SetupError, "is not the address"),
+        ("ftp://127.0.0.1:1", SetupError, "is not the address"),
+        ("http://127.0.0.1:99999/", SetupError, "is not the address"),
+        ("http://127.0.0.1:{free}/", AdapterError, "Nothing answers at http://127.0.0.1"),
+    ],
+)
+async def test_an_address_that_nobody_answers_says_nothing_of_a_feature(
+    url: str, fault: type[HarnessError], said: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        await require_answer(f"http://127.0.0.1:{port}/")
+    with pytest.raises(fault, match=said):
+        await require_answer(url.format(free=port))
