@@ -405,7 +405,7 @@ async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
 
 async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any], only: str = "") -> Ended:
     """Run a graph from its last checkpoint to its end or a reason to stop, and keep a record of that."""
-    from harness.model.faults import Refused
+    from harness.model.faults import EndpointRefused
     from harness.session import nodes_left
 
     config = {
@@ -428,7 +428,7 @@ async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any], 
         raise
     except HarnessError as exc:
         _record(parts, stage, type(exc).__name__, exc.what)
-        if isinstance(exc, AdapterError) or (isinstance(exc, Refused) and stage == "build"):
+        if isinstance(exc, AdapterError) or (isinstance(exc, EndpointRefused) and stage == "build"):
             exc.remedy = f"{exc.remedy}\nNothing is lost. Go on with: {_again(parts)}".strip()
         raise
     result = _ended(parts, stage, ended)

@@ -17,18 +17,18 @@ Callers keep their messages and only ever append to them, so that endpoints can 
 """
 
 from harness.model.client import Model
-from harness.model.faults import ContextOverflow, ModelPaused, Refused, ToolChoiceRefused, ToolsRefused
+from harness.model.faults import ContextOverflow, EndpointRefused, ModelPaused, ToolChoiceRefused, ToolsRefused
 from harness.model.http import Transport, is_loopback
 from harness.model.missing import MissingModel
 from harness.model.reply import InvalidCall, Reply, Totals, Usage, estimate_tokens
 
 __all__ = [
     "ContextOverflow",
+    "EndpointRefused",
     "InvalidCall",
     "MissingModel",
     "Model",
     "ModelPaused",
-    "Refused",
     "Reply",
     "ToolChoiceRefused",
     "ToolsRefused",

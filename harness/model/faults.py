@@ -7,7 +7,7 @@ Every exception of openai, its HTTP client and langchain becomes one of ours her
     ContextOverflow     the prompt must become shorter
     ToolChoiceRefused   the endpoint cannot be made to call one named tool; `ask` goes on without
     ToolsRefused        the model makes no tool calls; another one is needed
-    Refused             the person must mend the key, the model's name or the address; the thread goes on after that
+    EndpointRefused     the person must mend the key, the model's name or the address; the thread goes on after that
     ModelError          nothing of these
 """
 
@@ -69,7 +69,7 @@ class ToolsRefused(ModelError):
         )
 
 
-class Refused(SetupError):
+class EndpointRefused(SetupError):
     """The endpoint refuses the key, the model's name or the address, or cannot be trusted."""
 
 
@@ -180,7 +180,7 @@ def fault_from(exc: Exception, endpoint: Endpoint) -> HarnessError:
     if isinstance(exc, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
         return PassingFault(f"{where} did not answer in time", "Is it up? A slow model needs a larger call_seconds.")
     if isinstance(exc, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
-        return Refused(f"{endpoint.where!r} is not an address: {said}", "Set OPENAI_BASE_URL.")
+        return EndpointRefused(f"{endpoint.where!r} is not an address: {said}", "Set OPENAI_BASE_URL.")
     if isinstance(exc, openai.APIConnectionError | httpx2.TransportError | OSError):
         return _connection_fault(exc, said, endpoint)
     if OVERFLOW.search(said):
@@ -205,7 +205,9 @@ def _status_fault(status: int, said: str, endpoint: Endpoint, kind: str | None, 
     if status in (408, 409, 425, 429) or status >= 500:
         return PassingFault(where, retry_after=wait)
     if status == 401 or (status in (400, 403) and KEY.search(said)):
-        return Refused(f"{endpoint.where} refuses the API key: {said}", f"Set {endpoint.key_name} to a valid key.")
+        return EndpointRefused(
+            f"{endpoint.where} refuses the API key: {said}", f"Set {endpoint.key_name} to a valid key."
+        )
     if status == 400 and GARBLED.search(said):
         return PassingFault(where)
     if status in (400, 404, 422) and TOOLS.search(said):
@@ -217,9 +219,9 @@ def _status_fault(status: int, said: str, endpoint: Endpoint, kind: str | None, 
     if status in (400, 422) and "tool_choice" in said:
         return ToolChoiceRefused(where)
     if status == 403:
-        return Refused(where, f"The key may not use {endpoint.model!r}: allow it, or set OPENAI_MODEL.")
+        return EndpointRefused(where, f"The key may not use {endpoint.model!r}: allow it, or set OPENAI_MODEL.")
     if status in (404, 405) or 300 <= status < 400:
-        return Refused(where, f"Check OPENAI_MODEL ({endpoint.model!r}). {_WRONG_SERVER}")
+        return EndpointRefused(where, f"Check OPENAI_MODEL ({endpoint.model!r}). {_WRONG_SERVER}")
     return ModelError(where, "The request was refused as it is; trying again would not help.")
 
 
@@ -234,7 +236,9 @@ def _connection_fault(exc: Exception, said: str, endpoint: Endpoint) -> HarnessE
     cause: BaseException | None = exc
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(cause):
-            return Refused(f"the certificate of {endpoint.where} is not trusted", "Set SSL_CERT_FILE to its issuer.")
+            return EndpointRefused(
+                f"the certificate of {endpoint.where} is not trusted", "Set SSL_CERT_FILE to its issuer."
+            )
         said = endpoint.redact(str(cause)) or said
         cause = cause.__cause__ or cause.__context__
     return PassingFault(

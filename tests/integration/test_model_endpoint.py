@@ -16,7 +16,7 @@ from scripted import ScriptedModel, body, call, calls, completion, cut, drip, dr
 
 from harness.errors import HarnessError, ModelError, SetupError
 from harness.events import Events, ModelCalled, Noticed
-from harness.model import ContextOverflow, Model, ModelPaused, Refused, ToolsRefused
+from harness.model import ContextOverflow, EndpointRefused, Model, ModelPaused, ToolsRefused
 from harness.settings import ModelSettings
 
 WRITE = {
@@ -149,12 +149,12 @@ TOO_LONG = "This model's maximum context length is 8192 tokens. Please reduce th
 @pytest.mark.parametrize(
     ("fault", "error", "words"),
     [
-        (status(401, "Incorrect API key provided"), Refused, "OPENAI_API_KEY"),
-        (status(403, "This API key has expired"), Refused, "Set OPENAI_API_KEY"),
-        (status(400, "API key not valid. Please pass a valid API key."), Refused, "Set OPENAI_API_KEY"),
-        (status(403, "no access to model"), Refused, "OPENAI_MODEL"),
-        (status(404, "The model `x` does not exist"), Refused, "OPENAI_MODEL"),
-        (body("<html>not here</html>", code=404), Refused, "/v1"),
+        (status(401, "Incorrect API key provided"), EndpointRefused, "OPENAI_API_KEY"),
+        (status(403, "This API key has expired"), EndpointRefused, "Set OPENAI_API_KEY"),
+        (status(400, "API key not valid. Please pass a valid API key."), EndpointRefused, "Set OPENAI_API_KEY"),
+        (status(403, "no access to model"), EndpointRefused, "OPENAI_MODEL"),
+        (status(404, "The model `x` does not exist"), EndpointRefused, "OPENAI_MODEL"),
+        (body("<html>not here</html>", code=404), EndpointRefused, "/v1"),
         (status(400, TOO_LONG, code="context_length_exceeded"), ContextOverflow, "maximum context length"),
         (status(413, "too big"), ContextOverflow, "context_tokens"),
         (status(429, "Request too large for gpt-4o on tokens per min"), ContextOverflow, "too large"),
