@@ -35,6 +35,8 @@ class AllowedHost:
     port: int = HTTPS
     may_be_private: bool = False
     """Whether it may lie in the person's own network, as a company's registry does."""
+    lies_at: frozenset[str] = frozenset()
+    """Addresses that it may have in any case: what is reached there, at this port, is reached by another name too."""
 
     def fits(self, host: str, port: int) -> bool:
         """Whether this line allows a host as a program names it."""
@@ -47,7 +49,7 @@ class AllowedHost:
     def judge(self, address: str) -> str:
         """Why an address is not connected to; empty when it may be."""
         faces = _faces(ip_address(address.partition("%")[0]))
-        if as_address(self.name) in faces:
+        if as_address(self.name) in faces or address in self.lies_at:
             return ""
         if any(face.is_link_local or face.is_multicast or face.is_unspecified for face in faces):
             return f"{address} is no address of a host elsewhere"

@@ -12,10 +12,13 @@ import json
 import os
 import re
 import urllib.request
+from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from http.client import HTTPException
 from urllib.parse import urljoin
 
+from harness.sandbox.egress import resolve
 from harness.sandbox.hosts import AllowedHost, hosts_of
 
 CLIENT_SECONDS = 20.0
@@ -32,7 +35,19 @@ async def find_registries() -> tuple[AllowedHost, ...]:
     """The hosts, as far as the clients tell them; empty when no client is installed. Takes about a second."""
     indexes, *others = await asyncio.gather(_python(), _node(), _debian())
     pages = await asyncio.gather(*(asyncio.to_thread(_links, index) for index in dict.fromkeys(indexes)))
-    return hosts_of([*indexes, *(url for urls in others for url in urls)], [link for page in pages for link in page])
+    hosts = hosts_of([*indexes, *(url for urls in others for url in urls)], [link for page in pages for link in page])
+    return await _beside_own(hosts)
+
+
+async def _beside_own(hosts: Sequence[AllowedHost]) -> tuple[AllowedHost, ...]:
+    """The hosts; those that a page named may also lie where the person's own do, as behind one gateway for all."""
+    own = [host for host in hosts if host.may_be_private]
+    found = await asyncio.gather(*(resolve(host.name, host.port) for host in own), return_exceptions=True)
+    at: dict[int, set[str]] = {}
+    for host, addresses in zip(own, found, strict=True):
+        if not isinstance(addresses, BaseException):
+            at.setdefault(host.port, set()).update(addresses)
+    return tuple(h if h.may_be_private else replace(h, lies_at=frozenset(at.get(h.port, ()))) for h in hosts)
 
 
 async def npm_registry() -> str:

@@ -21,7 +21,7 @@ from harness.sandbox import egress
 from harness.sandbox.hosts import AllowedHost, parse_hosts
 from harness.sandbox.policy import Policy
 from harness.sandbox.processes import Room
-from harness.sandbox.registries import find_registries
+from harness.sandbox.registries import _beside_own, find_registries
 from harness.settings import SandboxSettings
 
 pytestmark = pytest.mark.needs("bwrap")
@@ -299,6 +299,23 @@ async def test_registries_are_what_the_persons_clients_say(monkeypatch: pytest.M
     assert ("127.0.0.1", 5432) not in hosts
     monkeypatch.setenv("PATH", "/nowhere")
     assert await find_registries() == (), "the twin: no client, no registry"
+
+
+async def test_files_may_lie_where_the_index_does_and_at_no_other_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a gateway to which all names lead; the port beside it is the twin."""
+
+    async def gateway(host: str, port: int) -> list[str]:
+        if host == "gone.corp.example":
+            raise OSError
+        return ["203.0.113.80"]
+
+    monkeypatch.setattr("harness.sandbox.registries.resolve", gateway)
+    own = [AllowedHost(f"{name}.corp.example", may_be_private=True) for name in ("index", "gone")]
+    here, there = AllowedHost("files.example"), AllowedHost("files.example", 5432)
+    *_, found, beside = await _beside_own([*own, here, there])
+    assert here.judge("203.0.113.80"), "no address of a host elsewhere"
+    assert (found.judge("203.0.113.80"), bool(found.judge("203.0.113.81"))) == ("", True)
+    assert beside.judge("203.0.113.80")
 
 
 async def test_an_index_with_markup_that_nobody_can_parse_is_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
