@@ -52,7 +52,7 @@ async def search(
     directory: Path, query: str, count: int, kinds: Sequence[str], since: str, scope: Literal["project", "all"]
 ) -> Recollection:
     """Find records. Waits for meaning, as a person would."""
-    from harness.runtime import open_memory
+    from harness.opening import open_memory
 
     age, chosen = read_age(since), read_kinds(kinds)
     async with open_memory(directory, flags={}, events=_heard()) as memory:
@@ -62,7 +62,7 @@ async def search(
 
 async def stats(directory: Path) -> dict[str, Any]:
     """Counts, and which index answers."""
-    from harness.runtime import open_memory
+    from harness.opening import open_memory
 
     async with open_memory(directory, flags={}, events=_heard()) as memory:
         await memory.wait()
@@ -73,7 +73,7 @@ async def stats(directory: Path) -> dict[str, Any]:
 
 async def rebuild(directory: Path) -> int:
     """Build the index anew; progress goes to standard error."""
-    from harness.runtime import open_memory
+    from harness.opening import open_memory
 
     async with open_memory(directory, flags={}, events=_heard()) as memory:
         return await memory.rebuild(lambda done, total: typer.echo(f"{done} of {total}", err=True))

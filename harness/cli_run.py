@@ -25,7 +25,8 @@ from harness.threads import latest_thread
 
 if TYPE_CHECKING:
     from harness.features import FeatureList
-    from harness.runtime import Ended, Stop
+    from harness.opening import Stop
+    from harness.runtime import Ended
 
 STOPPING = "Stopping when the model has answered or the replay is over; once more stops at once."
 Work = Callable[[Events, "Stop", Display], Awaitable["Ended"]]
@@ -144,7 +145,7 @@ async def drive(directory: Path | None, work: Work, stream: IO[str] | None = Non
 
     Raises: HarnessError: what happened and what to do.
     """
-    from harness.runtime import Stop
+    from harness.opening import Stop
 
     stream, events, stop = stream or sys.stdout, Events(), Stop()
     with watch(events, stream, lambda: _totals(directory)) as display:

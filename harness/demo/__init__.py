@@ -16,7 +16,8 @@ from harness.events import Noticed
 
 if TYPE_CHECKING:
     from harness.events import Events
-    from harness.runtime import Ended, Stop
+    from harness.opening import Stop
+    from harness.runtime import Ended
 
 HERE = Path(__file__).parent
 SPEC = HERE / "spec.md"

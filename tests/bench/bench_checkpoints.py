@@ -87,7 +87,7 @@ def main() -> None:
 
 async def measure_thread() -> list[float]:
     """KB in the store after each tenth of the features of one thread."""
-    from harness.runtime import open_checkpoints
+    from harness.opening import open_checkpoints
 
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -180,7 +180,7 @@ def show_features(marks: list[float]) -> None:
 async def measure(session_turns: int) -> list[tuple[float, float, float]]:
     """Play sessions until there were enough turns."""
     from harness.journal import Journal
-    from harness.runtime import open_checkpoints
+    from harness.opening import open_checkpoints
     from harness.session import Session, forget
 
     with tempfile.TemporaryDirectory() as name:

@@ -61,7 +61,7 @@ class Clock:
 async def ours(clock: Clock, base_url: str, turns: int, directory: Path) -> None:
     """Our session, with everything a real run listens to."""
     from harness.journal import Journal
-    from harness.runtime import open_checkpoints
+    from harness.opening import open_checkpoints
     from harness.session import Session
     from harness.tools.tool import Arguments, Tool
 

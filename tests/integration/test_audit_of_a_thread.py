@@ -25,9 +25,9 @@ from harness.features import park
 from harness.journal import Journal
 from harness.ledger import Ledger
 from harness.model import Model
+from harness.opening import open_checkpoints
 from harness.parts import Parts
 from harness.project import Project
-from harness.runtime import open_checkpoints
 from harness.sandbox.policy import Policy
 from harness.sandbox.processes import Room
 from harness.sandbox.shell import SHELL_FILE

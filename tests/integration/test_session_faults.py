@@ -20,8 +20,8 @@ from harness.errors import HarnessError, SetupError
 from harness.events import Events, Noticed
 from harness.journal import Journal
 from harness.model import Model, ModelPaused
+from harness.opening import open_checkpoints
 from harness.parts import Parts
-from harness.runtime import open_checkpoints
 from harness.session import Session, SessionOutcome
 from harness.settings import Settings
 from harness.tools.tool import Arguments, Tool

@@ -15,8 +15,8 @@ from harness.context import HANDOVER_CHARACTERS, KEPT_TURNS, handover_by_code
 from harness.events import Events
 from harness.journal import Journal
 from harness.model import Model
+from harness.opening import open_checkpoints
 from harness.parts import Parts
-from harness.runtime import open_checkpoints
 from harness.session import IDLE_TURNS, Session, SessionOutcome
 from harness.settings import Settings
 from harness.tools.tool import Arguments, Tool

@@ -18,9 +18,9 @@ from harness.events import Events, ToolReturned
 from harness.journal import Journal
 from harness.model import Model
 from harness.normalise import normalise
+from harness.opening import open_checkpoints
 from harness.parts import Parts
 from harness.pictures import AT_ONCE, LEFT_OUT, SHOWN, Pictures
-from harness.runtime import open_checkpoints
 from harness.session import Session, SessionOutcome
 from harness.settings import Settings
 from harness.tools.tool import Arguments, Shown, Tool

@@ -9,9 +9,9 @@ import pytest
 from harness.budget import Budget, Meter, Spent
 from harness.errors import CostLimit, Interrupted, TurnLimit
 from harness.events import ModelCalled
+from harness.opening import spent_before
 from harness.progress import Progress, SessionEntry
 from harness.project import Project
-from harness.runtime import spent_before
 from harness.settings import LimitSettings
 
 

@@ -24,8 +24,9 @@ from harness.console import Display
 from harness.doctor import Finding
 from harness.events import Events, ModelCalled, Noticed, SessionStarted, ToolReturned, VerdictReached
 from harness.memory.record import KINDS
+from harness.opening import Stop
 from harness.project import Project
-from harness.runtime import Ended, Stop
+from harness.runtime import Ended
 from harness.threads import ThreadRecord, save_thread
 
 

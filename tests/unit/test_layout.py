@@ -26,7 +26,7 @@ PACKAGE = ROOT / "harness"
 
 LEVELS = [
     {"cli", "console", "status", "log", "demo", "__main__"},
-    {"runtime", "doctor"},
+    {"runtime", "opening", "doctor"},
     {"initializer", "coding"},
     {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
     | {"context", "circles", "pictures", "outline", "symbols", "adopt"}
@@ -40,7 +40,7 @@ LEVELS = [
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 HOMES = {
-    "langgraph": {"initializer", "coding", "session", "parts", "runtime"},
+    "langgraph": {"initializer", "coding", "session", "parts", "opening"},
     "langchain_openai": {"model"},
     "openai": {"model", "recording"},
     "pymilvus": {"memory"},
@@ -56,8 +56,8 @@ HOMES = {
 DISTRIBUTIONS = {"git": "gitpython", "grpc": "grpcio", "PIL": "pillow"}
 """What to install for an import, where the names differ by more than a hyphen."""
 HEAVY = {"langgraph", "langchain_core", "langchain_openai", "openai", "torch", "pymilvus", "pyppeteer", "git"}
-ENTRY_POINTS = {"harness.cli", "harness.browser.worker"}
-"""Programs of their own, the only places that start an event loop."""
+ENTRY_POINTS = {"harness.cli_commands.options", "harness.browser.worker"}
+"""Where a program of its own waits, the only places that start an event loop."""
 REGISTRATIONS = {"add_typer", "model_rebuild"}
 """Calls at module level that only declare."""
 WORK = {"open", "mkdir", "read_text", "read_bytes", "write_text", "run", "Popen", "getenv", "load_dotenv", "print"}
@@ -245,7 +245,7 @@ def build_house(tmp_path: Path) -> Path:
     sources = {
         "__init__.py": '"""House."""\n__version__ = "1"',
         "cli.py": "import typer\nimport asyncio\napp = typer.Typer()\napp.add_typer(app)\nfrom harness import runtime",
-        "runtime.py": "def open_parts():\n    from harness import coding\n    import langgraph.graph",
+        "runtime.py": "def build():\n    from harness import coding",
         "coding.py": "import langgraph.graph\nfrom harness.session import work",
         "session.py": "from .model import ask\nfrom . import repo",
         "model.py": "from harness import repo, __version__",

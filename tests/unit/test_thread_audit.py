@@ -252,7 +252,7 @@ def test_a_half_line_in_the_middle_is_not_taken_for_the_work_of_a_kill(tmp_path:
 
 
 def test_what_the_sandbox_allows_is_told_as_it_is() -> None:
-    from harness.runtime import _sandbox_decided
+    from harness.opening import _sandbox_decided
     from harness.settings import SandboxSettings
 
     shut, wide = _sandbox_decided(SandboxSettings()), _sandbox_decided(SandboxSettings(prepare_network="on"))

@@ -1,0 +1,111 @@
+"""Build a project: from a specification to features that are proved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli_commands.options import HELP, HERE, Box, Dir, Hosts, Prepare, Record, run_to_end, sandbox_flags
+
+app = typer.Typer(**HELP)
+
+
+@app.command()
+def init(
+    directory: Dir = HERE,
+    spec: Annotated[
+        str | None, typer.Option("--spec", metavar="FILE|TEXT|-", help="A file, a text, or - for input.")
+    ] = None,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take over a feature_list.json that is there.")] = False,
+    features: Annotated[int, typer.Option("--features", min=0, help="Features wanted; 0: as the text needs.")] = 0,
+    thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="Name the build.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept the feature list unseen.")] = False,
+    record: Record = None,
+    sandbox: Box = None,
+    allow_host: Hosts = None,
+    prepare_network: Prepare = None,
+) -> None:
+    """Turn a specification into a feature list.
+
+    With it come a skeleton that starts, and a first commit.
+
+    The list is shown for acceptance on a terminal. What was begun and cut off goes on with the same command.
+
+    With --adopt the list of another harness is copied once (feature_list.json, app_spec.txt, claude-progress.txt), and
+    no model is needed; what it says passes is proved by the next run, before anything is built.
+
+    Example: harness init my-app --spec notes.md --features 12
+    """
+    from harness.cli_run import read_spec, run_initialise
+
+    if spec is None and not adopt:
+        raise typer.BadParameter("Say what is to be built, or take over a list with --adopt.", param_hint="--spec")
+    if adopt and features:
+        raise typer.BadParameter("An adopted list has the features it has.", param_hint="--features")
+    text = "" if spec is None else read_spec(spec)
+    flags = sandbox_flags(sandbox, allow_host, prepare_network)
+    run_to_end(directory, run_initialise(directory, text, thread, features, yes, flags, record, adopt=adopt))
+
+
+@app.command()
+def run(
+    directory: Dir = HERE,
+    thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="The build; default: the last.")] = None,
+    feature: Annotated[str, typer.Option("--feature", metavar="ID", help="Build this feature alone.")] = "",
+    max_sessions: Annotated[int, typer.Option("--max-sessions", min=0, help="Stop after so many; 0: no limit.")] = 0,
+    max_turns: Annotated[int, typer.Option("--max-turns", min=0, help="Stop after so many; 0: no limit.")] = 0,
+    record: Record = None,
+    sandbox: Box = None,
+    allow_host: Hosts = None,
+    prepare_network: Prepare = None,
+) -> None:
+    """Build the open features, one a session.
+
+    Each is proved before it is committed.
+
+    Ctrl-C stops at the next safe point, a second one at once; nothing is lost either way.
+
+    Example: harness run my-app --max-sessions 5
+    """
+    from harness.cli_run import run_build
+
+    limits = {"only": feature, "max_sessions": max_sessions, "max_turns": max_turns}
+    run_to_end(
+        directory,
+        run_build(directory, thread, False, sandbox_flags(sandbox, allow_host, prepare_network), record, **limits),
+    )
+
+
+@app.command()
+def resume(
+    thread: Annotated[str, typer.Argument(metavar="THREAD", help="The build to go on with; `harness threads`.")],
+    directory: Dir = HERE,
+    record: Record = None,
+    sandbox: Box = None,
+    allow_host: Hosts = None,
+    prepare_network: Prepare = None,
+) -> None:
+    """Go on with a stopped or killed build.
+
+    Example: harness resume t-20261121-3f9a my-app
+    """
+    from harness.cli_run import run_build
+
+    run_to_end(
+        directory, run_build(directory, thread, True, sandbox_flags(sandbox, allow_host, prepare_network), record)
+    )
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to build.")] = Path("harness-demo"),
+) -> None:
+    """Build a small application before your eyes.
+
+    The model is recorded and needs no key. Running it again with the same directory goes on where it was.
+    """
+    from harness.cli_run import run_demo, what_to_try
+
+    run_to_end(directory, run_demo(directory), what_to_try(directory))
