@@ -66,7 +66,13 @@ digest() { # the root too: scripts of a virtual environment hold its absolute pa
 install_programs() {
   local missing=()
   have git || missing+=(git)
-  have chromium chromium-browser google-chrome || missing+=(chromium)
+  if ! have_browser; then
+    if is_ubuntu; then
+      lacking "Ubuntu's Chromium is a snap, which cannot start inside the sandbox. Install Google Chrome's .deb package."
+    else
+      missing+=(chromium)
+    fi
+  fi
   have bwrap || missing+=(bubblewrap)
   [[ -x $venv/bin/python ]] || can_make_venv || missing+=(python3-venv)
   [[ ${#missing[@]} -gt 0 ]] || return 0
@@ -218,6 +224,20 @@ have() { # any of these programs
     ! command -v "$name" >/dev/null || return 0
   done
   return 1
+}
+
+have_browser() { # a snap, or Ubuntu's script that asks for one, shuts itself in and cannot start in the sandbox
+  local name path
+  for name in chromium chromium-browser google-chrome-stable google-chrome; do
+    path=$(command -v "$name") || continue
+    [[ $path != /snap/* && $(readlink -f -- "$path") != */snap ]] || continue
+    head -c 4096 -- "$path" | grep --quiet --text /snap/bin/ || return 0
+  done
+  return 1
+}
+
+is_ubuntu() {
+  grep --quiet --line-regexp --fixed-strings ID=ubuntu "${OS_RELEASE:-/etc/os-release}" 2>/dev/null
 }
 
 step() { # say what is done and how long it took; its output is shown only when it fails

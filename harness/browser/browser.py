@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.browser.display import Display, find_display
@@ -38,16 +39,33 @@ CALL_SECONDS = 30.0
 def find_chromium(configured: str = "") -> str:
     """The executable that is configured or found on PATH.
 
-    Raises: SetupError: there is none; the person installs it.
+    Raises: SetupError: there is none that can be used; the person installs it.
     """
     if configured:
         if found := shutil.which(configured):
             return found
         raise SetupError(f"{configured!r} (verify.chromium) is not a program.", "Mend or remove that setting.")
-    for name in NAMES:
-        if found := shutil.which(name):
-            return found
+    there = [found for name in NAMES if (found := shutil.which(name))]
+    if usable := [each for each in there if not _is_snap(Path(each))]:
+        return usable[0]
+    if there:
+        raise SetupError(
+            f"{there[0]} is a snap, which shuts itself in and cannot start inside the sandbox.",
+            "Install Google Chrome's .deb, or another Chromium that is no snap; where it is not on PATH, set "
+            "verify.chromium in your config.toml.",
+        )
     raise SetupError("No Chromium was found.", "Run `./init.sh setup`, or install the package `chromium`.")
+
+
+def _is_snap(executable: Path) -> bool:
+    """Whether it is started by snap, or is what Ubuntu puts in its place: a script that asks for the snap."""
+    if executable.resolve().name == "snap" or executable.is_relative_to("/snap"):
+        return True
+    try:
+        with executable.open("rb") as file:
+            return b"/snap/bin/" in file.read(4096)
+    except OSError:
+        return False
 
 
 def check_version(product: str, executable: str) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOOLS = ["bash", "cat", "dirname", "flock", "git", "head", "mkdir", "mktemp", "rm", "sed", "tail", "touch", "uname"]
+TOOLS = ["bash", "cat", "dirname", "flock", "git", "grep", "head", "mkdir", "mktemp", "readlink", "rm", "sed", "tail"]
+TOOLS += ["touch", "uname"]
 """What init.sh itself calls; a test adds the programs it wants the machine to have."""
 
 
@@ -124,6 +125,20 @@ def test_missing_programs_are_named_with_what_to_do(checkout: Path, tmp_path: Pa
     done = run(checkout, "setup", PATH=machine_with(tmp_path))
     assert done.returncode == 0
     assert done.stdout.startswith("Not found: chromium bubblewrap.")
+
+
+def test_a_chromium_that_is_a_snap_is_none(checkout: Path, tmp_path: Path) -> None:
+    fill_venv(checkout)
+    release = tmp_path / "os-release"
+    release.write_text("NAME=Ubuntu\nID=ubuntu\n", encoding="utf-8")
+    asks = 'exec /snap/bin/chromium "$@"'
+    path = machine_with(tmp_path, bwrap="", **{"chromium-browser": asks})
+    done = run(checkout, "setup", PATH=path, OS_RELEASE=str(release))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Ubuntu's Chromium is a snap, which cannot start inside the sandbox.")
+    (tmp_path / "bin" / "google-chrome").write_text("#!/bin/sh\n", encoding="utf-8")
+    (tmp_path / "bin" / "google-chrome").chmod(0o755)
+    assert run(checkout, "setup", PATH=path, OS_RELEASE=str(release)).stdout.startswith("Ready.")
 
 
 def test_missing_programs_are_a_failure_in_ci(checkout: Path, tmp_path: Path) -> None:
