@@ -97,9 +97,31 @@ class Plan(BaseModel):
 
 async def write_specification(model: Model, wish: str, conversation: str) -> str:
     """Turn a vague sentence into a numbered specification, as Markdown."""
+    question = f"A user wants software built and said only this. Write the specification.\n\n{fence(wish, 'the user')}"
+    return await _specified(model, wish, question, conversation)
+
+
+async def revise_specification(model: Model, wish: str, written: str, words: str, conversation: str) -> str:
+    """Write a specification anew as the user wants it changed.
+
+    Args:
+        wish: the sentence it was written from.
+        written: how it stands, with what they edited themselves.
+        words: what they want to be otherwise.
+    """
+    parts = [
+        "A user wants software built and said only this.",
+        fence(wish, "the user"),
+        f"This specification was written from it:\n{fence(written, 'the specification')}",
+        "They want it changed as follows. Write it anew: all that they do not speak of stays, word for word.",
+        fence(words, "the user"),
+    ]
+    return await _specified(model, wish, "\n\n".join(parts), conversation)
+
+
+async def _specified(model: Model, wish: str, question: str, conversation: str) -> str:
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    question = f"A user wants software built and said only this. Write the specification.\n\n{fence(wish, 'the user')}"
     messages = [SystemMessage(load_prompt("initializer")), HumanMessage(question)]
     answer, _ = await model.ask("initializer", conversation, messages, WrittenSpecification)
     lines = "\n".join(f"{n}. {' '.join(r.split())}" for n, r in enumerate(answer.requirements, 1))
