@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -93,3 +93,14 @@ def _ask(question: str, when_stopped: str) -> str:
             return str(typer.prompt(question, default="", show_default=False)).strip()
         except (typer.Abort, KeyboardInterrupt) as exc:
             raise Interrupted(when_stopped) from exc
+
+
+def choose(question: str, answers: Mapping[str, str]) -> str:
+    """Ask until one of the answers is given; Ctrl-C is the last of them."""
+    while True:
+        try:
+            said = _ask(question, "").lower()
+        except Interrupted:
+            return list(answers.values())[-1]
+        if said in answers:
+            return answers[said]

@@ -26,11 +26,13 @@ _SHORT_LINES, _SHORT_CHARACTERS = 3, 400
 _LIKENESS = 0.9
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What a model submits; words of its own beside what is asked for are passed over."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class PlannedFeature(_Answer):
+class PlannedFeature(Answer):
     """One thing a user can do and see."""
 
     category: str = Field(default="functional", description="functional, style or accessibility")
@@ -44,21 +46,21 @@ class PlannedFeature(_Answer):
     )
 
 
-class LeftOut(_Answer):
+class LeftOut(Answer):
     """Lines no feature covers."""
 
     lines: str = Field(description="such as '3' or '10-12'")
     why: str = Field(min_length=1)
 
 
-class Batch(_Answer):
+class Batch(Answer):
     """Submit the next features, and the lines that need none with the reason."""
 
     features: list[PlannedFeature] = Field(default_factory=list)
     left_out: list[LeftOut] = Field(default_factory=list)
 
 
-class WrittenSpecification(_Answer):
+class WrittenSpecification(Answer):
     """Submit a specification a user can read and correct: one requirement a line, most important first."""
 
     title: str = Field(min_length=1)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.errors import AdapterError, HarnessError, SetupError, StopRun
 from harness.events import Events, Noticed, RunEnded
 from harness.opening import RunOptions, Stop, open_parts, settings_of
-from harness.project import Project, check_name, find_git
+from harness.project import Project, check_name, find_git, read_holder
 from harness.threads import ThreadRecord, given_spec, latest_thread, load_threads, new_thread_id, save_thread
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.features import FeatureList
     from harness.ledger import Ledger
     from harness.parts import Parts
+    from harness.plan_change import PlanChange
     from harness.verify.drafting import Drafted
     from harness.verify.standalone import Replays
 
@@ -142,7 +143,8 @@ async def build(
 
         coding = Coding(parts, only)
         await coding.ledger.added_by_user()  # a list that cannot be used is told now, not after the feature in work
-        return await _drive(parts, coding.build(), "build", {"session_id": "", "blocked": ""}, only)
+        fresh = {"session_id": "", "blocked": ""}
+        return await _drive(parts, coding.build(), "build", fresh, only, coding.is_current)
 
 
 async def replay_checks(
@@ -183,6 +185,30 @@ async def decide(directory: Path, feature_id: str, decision: Decision, *, events
         return await decision(parts, Ledger(parts), feature_id)
 
 
+async def change_plan(directory: Path, change: PlanChange, *, events: Events) -> str:
+    """Keep a person's change of the plan, and take it in if nobody is at work; returns what came of it.
+
+    Raises: HarnessError: it could not be taken in now; it is kept, and the next run takes it in.
+    """
+    from harness.ledger import Ledger
+    from harness.plan_queue import put_in_queue, take_in
+
+    project = Project.find(directory)
+    put_in_queue(project, change)
+    try:
+        if read_holder(project) is None:
+            async with _open_for_person(directory, "", {}, events) as parts:
+                ledger = Ledger(parts)
+                if await ledger.added_by_user():
+                    return "Kept. You committed features yourself: the next run takes them in, and then this."
+                return "\n".join(await take_in(parts, ledger))
+    except HarnessError as exc:  # another one may have been quicker with the lock
+        if read_holder(project) is None:
+            exc.remedy = f"{exc.remedy}\nYour change is kept; the next `harness run` takes it in.".strip()
+            raise
+    return f"Kept. In use by {read_holder(project)}: a run takes it in before its next feature."
+
+
 async def author_check(
     directory: Path, feature_id: str, *, url: str | None, flags: dict[str, Any], events: Events
 ) -> Drafted:
@@ -221,12 +247,24 @@ async def _open_for_person(
     _require_files(project, feature_id)
     async with open_parts(directory, thread.thread_id, RunOptions(), flags, events, Stop(), needs_model=False) as parts:
         if not any(known.thread_id == thread.thread_id for known in load_threads(project)):
-            _record(parts, "build", "Decided", f"A person decided about {feature_id}.")
+            _record(parts, "build", "Decided", f"A person decided about {feature_id or 'the plan'}.")
         yield parts
 
 
-async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any], only: str = "") -> Ended:
-    """Run a graph from its last checkpoint to its end or a reason to stop, and keep a record of that."""
+async def _drive(
+    parts: Parts,
+    graph: Any,
+    stage: Stage,
+    fresh: dict[str, Any],
+    only: str = "",
+    is_current: Callable[[Any], Awaitable[bool]] | None = None,
+) -> Ended:
+    """Run a graph from its last checkpoint to its end or a reason to stop, and keep a record of that.
+
+    Args:
+        fresh: what the state is given where nothing is in work.
+        is_current: whether what is in work is still wanted as it was; None: it is.
+    """
     from harness.model.faults import EndpointRefused
     from harness.session import nodes_left
 
@@ -239,7 +277,7 @@ async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any], 
     ended: StopRun | None = None
     try:
         state = await graph.aget_state(config)
-        is_in_work = bool(nodes_left(state) - _BETWEEN)
+        is_in_work = bool(nodes_left(state) - _BETWEEN) and (is_current is None or await is_current(state.values))
         if is_in_work and only:
             _require_same(parts, only, state.values.get("feature_id", only))
         await graph.ainvoke(None if is_in_work else fresh, config, durability="sync")
