@@ -7,13 +7,14 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import typer
 
+from harness.cli_ask import confirm, is_asked, review_file
 from harness.console import Display, features_table, print_table, watch
 from harness.console_text import one_line
 from harness.errors import HarnessError, SetupError
@@ -82,11 +83,9 @@ def run_initialise(
     def work(events: Events, stop: Stop, display: Display) -> Awaitable[Ended]:
         from harness.runtime import initialise
 
-        is_asked = not yes and sys.stdin.isatty() and sys.stdout.isatty()
-        accept = (lambda features: _accept(features, display)) if is_asked else None
         return initialise(
-            directory, spec, adopt=adopt, thread_id=thread, wanted=wanted, accept=accept, flags=flags, events=events,
-            record=record, stop=stop,
+            directory, spec, adopt=adopt, thread_id=thread, wanted=wanted, flags=flags, events=events, record=record,
+            stop=stop, **_asked(display, yes=yes),
         )  # fmt: skip
 
     return work
@@ -100,11 +99,9 @@ def run_build(
     def work(events: Events, stop: Stop, display: Display) -> Awaitable[Ended]:
         from harness.runtime import build
 
-        is_asked = sys.stdin.isatty() and sys.stdout.isatty()
-        accept = (lambda features: _accept(features, display)) if is_asked else None
         return build(
-            directory, thread_id=thread, must_exist=must_exist, accept=accept, record=record, flags=flags,
-            events=events, stop=stop, **limits,
+            directory, thread_id=thread, must_exist=must_exist, record=record, flags=flags, events=events, stop=stop,
+            **_asked(display, yes=False), **limits,
         )  # fmt: skip
 
     return work
@@ -215,21 +212,21 @@ def _totals(directory: Path | None) -> str:
         return ""
 
 
+def _asked(display: Display, *, yes: bool) -> dict[str, Any]:
+    """Who is asked what, where somebody looks."""
+    if not is_asked(yes=yes):
+        return {"accept": None, "review": None}
+    return {"accept": partial(_accept, display=display), "review": partial(_review, display=display)}
+
+
 def _accept(features: FeatureList, display: Display) -> bool:
     """Show the list and ask. Ctrl-C says no."""
-    with display.paused(), _keyboard_interrupts():
+    with display.paused():
         print_table(features_table(features), sys.stdout)
-        try:
-            return typer.confirm(f"Build these {len(features.features)} features?", default=True)
-        except (typer.Abort, KeyboardInterrupt):
-            return False
+        return confirm(f"Build these {len(features.features)} features?")
 
 
-@contextmanager
-def _keyboard_interrupts() -> Iterator[None]:
-    """Let Ctrl-C reach a blocking question; the loop, which else hears it, stands still meanwhile."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _review(draft: Path, display: Display) -> str:
+    """Show a specification that a model wrote; what to change, or nothing."""
+    with display.paused():
+        return review_file(draft, "specification")

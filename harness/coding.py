@@ -42,10 +42,12 @@ from harness.features import (
 )
 from harness.ledger import Ledger
 from harness.lessons import Lessons
+from harness.plan_queue import queued, take_in
 from harness.progress import Outcome, SessionEntry
 from harness.project import write_atomic
 from harness.prompts import load_prompt
 from harness.session import forget
+from harness.verify import audit
 from harness.verify.author import contract_words
 from harness.verify.regression import Earlier, regress_tree
 from harness.verify.verdict import Verdict, counted, verify_feature
@@ -73,6 +75,8 @@ class CodingState(TypedDict, total=False):
     """What a thread must remember between nodes; the rest is in files."""
 
     feature_id: str
+    wording: str
+    """Of the current feature, when it was chosen."""
     sessions: int
     """Sessions of the thread so far; numbers their ids."""
     session_id: str
@@ -136,8 +140,14 @@ class Coding:
         graph.add_edge(START, "orient")
         return graph.compile(checkpointer=self.parts.checkpointer)
 
+    async def is_current(self, state: CodingState) -> bool:
+        """Whether the feature in work is still in the list, worded as when it was chosen."""
+        listed = {feature.id: audit.wording(feature) for feature in (await self.ledger.features()).features}
+        now = listed.get(state["feature_id"])
+        return now is not None and state.get("wording", now) == now
+
     async def orient(self, state: CodingState) -> Command[Node]:
-        """Take in what the user committed since. Replay: a merge that was made is not made again.
+        """Take in what the user committed, and how they changed the plan. Replay: what was taken in is not again.
 
         Raises: SetupError: what is claimed cannot be proved before a person has mended something.
         """
@@ -152,6 +162,7 @@ class Coding:
         added = await self.ledger.take_in_user_commits()
         if added:
             self._notice(f"Features added to the list: {', '.join(added)}.")
+        await take_in(self.parts, self.ledger)
         for feature in decided(await self.ledger.features()):
             await self._change(
                 feature.id, "reopened", f"It was decided that it may change {', '.join(feature.changes)}."
@@ -170,11 +181,14 @@ class Coding:
         if self._is_done_alone:
             return await self._end_alone(state, features)
         feature = _only(features, self.only) if self.only else next_feature(features)
+        if feature is None and queued(self.parts.project):
+            return Command(goto="orient")
         if feature is None:
             return await self._nothing_open(state, features)
         self._stage("select", feature.description, feature.id)
         fresh = {
             "feature_id": feature.id,
+            "wording": audit.wording(feature),
             "claimed": feature.claimed,
             "tries": 0,
             "attempt": 0,

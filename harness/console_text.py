@@ -144,7 +144,7 @@ def _commit(event: events.Committed) -> str:
 
 
 def _state(event: events.StateChanged) -> str:
-    return one_line(f"{event.change} {event.feature_id}: {gist(event.reason)}", 600)
+    return one_line(f"{event.change} {event.feature_id}: {gist(event.reason)}", 600).removesuffix(":")
 
 
 def _network(event: events.NetworkAsked) -> str:

@@ -202,11 +202,11 @@ class Committed(_Event):
 
 
 class StateChanged(_Event):
-    """A feature was parked or reopened, its contract amended, or what was claimed of it refuted."""
+    """A feature was parked or reopened, added or removed, its text or contract amended, or its claim refuted."""
 
     kind: Literal["state"] = "state"
     feature_id: str
-    change: Literal["parked", "reopened", "amended", "refuted"]
+    change: Literal["parked", "reopened", "amended", "refuted", "added", "removed"]
     reason: str = ""
     by: Literal["harness", "person"] = "harness"
 

@@ -12,6 +12,7 @@ Nothing reaches the user's branch before `baseline`; until then everything lies 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -27,12 +28,13 @@ from harness.events import Committed, Noticed, Progressed, SessionStarted, Stage
 from harness.features import FeatureList
 from harness.ledger import SPEC, Ledger
 from harness.memory.ingest import HistoryEntry, history_records, plan_records, progress_records, spec_records
-from harness.planning import Plan, is_vague, next_batch, write_specification
+from harness.planning import Plan, is_vague, next_batch, revise_specification, write_specification
 from harness.progress import SessionEntry
 from harness.project import write_atomic
 from harness.prompts import fence, load_prompt
 from harness.session import forget
 from harness.specification import Specification
+from harness.threads import given_file
 from harness.verify.hall import OWN_FILES
 from harness.verify.verdict import prove_start
 
@@ -73,6 +75,8 @@ class Initializer:
     Args:
         spec: the text the person gave.
         accept: shows the list and returns whether to go on; None: nobody is asked.
+        review: shows a specification that a model wrote, lets the person edit the file, and returns what they want
+            changed in words, or nothing when they accept it; None: nobody is asked.
         adopted: a list taken over; None: it is planned, or what was adopted before lies on the desk.
     """
 
@@ -81,9 +85,10 @@ class Initializer:
         parts: Parts,
         spec: str,
         accept: Callable[[FeatureList], bool] | None = None,
+        review: Callable[[Path], str] | None = None,
         adopted: Adopted | None = None,
     ) -> None:
-        self.parts, self.spec, self.accept, self.adopted = parts, spec, accept, adopted
+        self.parts, self.spec, self.accept, self.review, self.adopted = parts, spec, accept, review, adopted
         self.ledger = Ledger(parts)
 
     def build(self) -> Any:
@@ -102,12 +107,28 @@ class Initializer:
             await self._tell(self.adopted)
             self._keep(self.adopted)
         elif not self._spec_file.exists():
-            text = self.spec
-            if is_vague(text):
-                self._notice("The wish is short; a specification is written first.")
-                text = await write_specification(self.parts.model, text, f"{self.parts.thread_id}/specification")
+            write_atomic(given_file(self.parts.project, self.parts.thread_id), self.spec)
+            text = await self._agreed(self.spec) if is_vague(self.spec) else self.spec
             write_atomic(self._spec_file, text if text.endswith("\n") else text + "\n")
         return Command(goto="plan")
+
+    async def _agreed(self, wish: str) -> str:
+        """A specification written from a vague wish, as the person accepts it.
+
+        What is written, edited or written anew lies on the desk before it is shown, and is shown again after a stop or
+        a kill; a model is asked once for each wording.
+
+        Raises: Interrupted: they want to think about it.
+        """
+        draft, conversation = self.parts.desk_dir(DESK) / "drafted.md", f"{self.parts.thread_id}/specification"
+        if not draft.exists():
+            self._notice("The wish is short; a specification is written first.")
+            write_atomic(draft, await write_specification(self.parts.model, wish, conversation))
+        while self.review and (words := self.review(draft)):
+            written = draft.read_text(encoding="utf-8")
+            said = f"{conversation}/{hashlib.sha256((written + words).encode()).hexdigest()[:12]}"
+            write_atomic(draft, await revise_specification(self.parts.model, wish, written, words, said))
+        return draft.read_text(encoding="utf-8")
 
     async def plan(self, state: InitState) -> Command[Node]:
         """Ask for one batch. Replay: a batch that was kept is not asked for again, because the state counts them."""

@@ -137,6 +137,15 @@ class Ledger:
         later = (*amending(await self.features(), feature.id), *((by,) if by else ()))
         return "\n\n".join(part for part in (lines, *map(_amendment, later)) if part)
 
+    async def spec(self) -> str:
+        """The specification; empty where there is none."""
+        return await self._read(SPEC) or ""
+
+    async def used_ids(self) -> frozenset[str]:
+        """Ids that features had that may not be in the list any more."""
+        chain = audit.chain(await self._read(audit.AUDIT) or "", Path(audit.AUDIT))
+        return frozenset(line.feature for line in chain)
+
     async def subjects(self, count: int) -> list[str]:
         """Subjects of the last commits, newest first."""
         return [commit.subject for commit in await (await self.tree()).log(count)]
@@ -149,7 +158,7 @@ class Ledger:
         """Whether two commits hold the same code; the harness's own files do not count."""
         if not other:
             return False
-        return await (await self.tree()).same_code(sha, other, (FEATURES, PROGRESS, "checks"))
+        return await (await self.tree()).same_code(sha, other, (FEATURES, PROGRESS, SPEC, "checks"))
 
     async def commit(
         self,
@@ -165,6 +174,8 @@ class Ledger:
         pictures: Mapping[str, str] | None = None,
         flows: Mapping[str, Flow] | None = None,
         judged: Judged | None = None,
+        spec: str | None = None,
+        dropped: Sequence[str] = (),
         state_only: bool = False,
     ) -> str:
         """Commit the worktree with new state and move the user's branch along.
@@ -176,6 +187,8 @@ class Ledger:
             pictures: `<feature id>/<name>` -> PNG (base64) of what checks compare with from now on.
             flows: what its contract was the first to begin with.
             judged: what the verdict was reached on, for the audit.
+            spec: another text of the specification.
+            dropped: ids of features whose check is not kept.
             state_only: leave the code in the worktree out.
 
         Replay: a commit with these trailers is returned as it is, and the tree cleaned of what was prepared again.
@@ -189,6 +202,10 @@ class Ledger:
             names, seal = await self._write(
                 features, entries, checks, elements or {}, flows or {}, pictures or {}, judged
             )
+            if spec is not None:
+                await self.put(SPEC, spec)
+                names.append(SPEC)
+            names += [name for feature_id in dropped if (name := await self._drop_check(feature_id))]
             sealed = {**trailers, audit.TRAILER: seal} if seal else trailers
             made = await tree.commit(subject, body, sealed, paths=[] if state_only else None, always=names)
         await self.follow()
@@ -348,6 +365,14 @@ class Ledger:
         lines = [verdict.model_copy(update=common) for verdict in verdicts]
         written[audit.AUDIT], seal = audit.extend(await self._read(audit.AUDIT) or "", lines)
         return seal
+
+    async def _drop_check(self, feature_id: str) -> str:
+        """Take a check out of the tree; its name, where the last commit has one."""
+        name = f"checks/{feature_id}.json"
+        if await self._read(name) is None:
+            return ""
+        ((await self.tree()).directory / name).unlink(missing_ok=True)
+        return name
 
     async def _read(self, name: str) -> str | None:
         return await (await self.tree()).read(name)

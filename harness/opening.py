@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from harness.budget import Spent
     from harness.memory.recall import Memory
+    from harness.model import Model
     from harness.parts import Parts
     from harness.repo import Repo
     from harness.settings import SandboxSettings
@@ -67,6 +68,22 @@ async def open_memory(directory: Path, *, flags: dict[str, Any], events: Events)
         yield memory
     finally:
         await memory.close()
+
+
+@asynccontextmanager
+async def open_model(directory: Path, *, events: Events) -> AsyncIterator[Model]:
+    """The model alone, for what is asked while a run may be at work.
+
+    Raises: SetupError: none is named.
+    """
+    from harness.model import Model
+
+    model = Model(settings_of(directory, {}, events).model, events)
+    model.start()
+    try:
+        yield model
+    finally:
+        await model.aclose()
 
 
 @asynccontextmanager

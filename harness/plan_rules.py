@@ -73,10 +73,10 @@ def dependency_cycle(features: Iterable[Feature]) -> list[str]:
 
     What is left when everything whose dependencies are done is taken away, again and again, is or leads to a circle.
     """
-    waits = {f.id: set(f.depends_on) for f in features}
+    listed = {f.id: f.depends_on for f in features}
+    waits = {name: listed.keys() & set(needed) for name, needed in listed.items()}
     followers: dict[str, list[str]] = {}
     for feature_id, needed in waits.items():
-        needed &= waits.keys()
         for other in needed:
             followers.setdefault(other, []).append(feature_id)
     free = [i for i, needed in waits.items() if not needed]

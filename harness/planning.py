@@ -26,11 +26,13 @@ _SHORT_LINES, _SHORT_CHARACTERS = 3, 400
 _LIKENESS = 0.9
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What a model submits; words of its own beside what is asked for are passed over."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class PlannedFeature(_Answer):
+class PlannedFeature(Answer):
     """One thing a user can do and see."""
 
     category: str = Field(default="functional", description="functional, style or accessibility")
@@ -44,21 +46,21 @@ class PlannedFeature(_Answer):
     )
 
 
-class LeftOut(_Answer):
+class LeftOut(Answer):
     """Lines no feature covers."""
 
     lines: str = Field(description="such as '3' or '10-12'")
     why: str = Field(min_length=1)
 
 
-class Batch(_Answer):
+class Batch(Answer):
     """Submit the next features, and the lines that need none with the reason."""
 
     features: list[PlannedFeature] = Field(default_factory=list)
     left_out: list[LeftOut] = Field(default_factory=list)
 
 
-class WrittenSpecification(_Answer):
+class WrittenSpecification(Answer):
     """Submit a specification a user can read and correct: one requirement a line, most important first."""
 
     title: str = Field(min_length=1)
@@ -97,9 +99,31 @@ class Plan(BaseModel):
 
 async def write_specification(model: Model, wish: str, conversation: str) -> str:
     """Turn a vague sentence into a numbered specification, as Markdown."""
+    question = f"A user wants software built and said only this. Write the specification.\n\n{fence(wish, 'the user')}"
+    return await _specified(model, wish, question, conversation)
+
+
+async def revise_specification(model: Model, wish: str, written: str, words: str, conversation: str) -> str:
+    """Write a specification anew as the user wants it changed.
+
+    Args:
+        wish: the sentence it was written from.
+        written: how it stands, with what they edited themselves.
+        words: what they want to be otherwise.
+    """
+    parts = [
+        "A user wants software built and said only this.",
+        fence(wish, "the user"),
+        f"This specification was written from it:\n{fence(written, 'the specification')}",
+        "They want it changed as follows. Write it anew: all that they do not speak of stays, word for word.",
+        fence(words, "the user"),
+    ]
+    return await _specified(model, wish, "\n\n".join(parts), conversation)
+
+
+async def _specified(model: Model, wish: str, question: str, conversation: str) -> str:
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    question = f"A user wants software built and said only this. Write the specification.\n\n{fence(wish, 'the user')}"
     messages = [SystemMessage(load_prompt("initializer")), HumanMessage(question)]
     answer, _ = await model.ask("initializer", conversation, messages, WrittenSpecification)
     lines = "\n".join(f"{n}. {' '.join(r.split())}" for n, r in enumerate(answer.requirements, 1))

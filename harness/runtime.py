@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.errors import AdapterError, HarnessError, SetupError, StopRun
 from harness.events import Events, Noticed, RunEnded
 from harness.opening import RunOptions, Stop, open_parts, settings_of
-from harness.project import Project, check_name, find_git
-from harness.threads import ThreadRecord, latest_thread, load_threads, new_thread_id, save_thread
+from harness.project import Project, check_name, find_git, read_holder
+from harness.threads import ThreadRecord, given_spec, latest_thread, load_threads, new_thread_id, save_thread
 
 if TYPE_CHECKING:
     from harness.adopt import Adopted
     from harness.features import FeatureList
     from harness.ledger import Ledger
     from harness.parts import Parts
+    from harness.plan_change import PlanChange
     from harness.verify.drafting import Drafted
     from harness.verify.standalone import Replays
 
@@ -58,6 +59,7 @@ async def initialise(
     thread_id: str | None,
     wanted: int,
     accept: Callable[[FeatureList], bool] | None,
+    review: Callable[[Path], str] | None = None,
     flags: dict[str, Any],
     events: Events,
     record: Path | None = None,
@@ -70,12 +72,13 @@ async def initialise(
         adopt: take over a list that lies there, and ask no model.
         wanted: features asked for; 0: as many as the specification needs.
         accept: asked with the list before anything is committed; None: nobody is asked.
+        review: asked about a specification that was written from a vague wish, as `Initializer` says.
 
     Raises: HarnessError: what happened and what to do.
     """
     if not adopt:
         _make(directory)
-    thread_id = _thread_to_initialise(directory, thread_id)
+    thread_id = _thread_to_initialise(directory, thread_id, "" if adopt else spec, events)
     adopted = _adopted(Project.find(directory), spec) if adopt else None
     spec = adopted.spec if adopted else spec
     if not spec.strip():
@@ -85,7 +88,7 @@ async def initialise(
     async with open_parts(directory, thread_id, options, flags, events, stop, **how) as parts:
         from harness.initializer import Initializer
 
-        graph = Initializer(parts, spec, accept, adopted).build()
+        graph = Initializer(parts, spec, accept, review, adopted).build()
         return await _drive(parts, graph, "init", {"wanted": wanted})
 
 
@@ -98,6 +101,7 @@ async def build(
     max_sessions: int = 0,
     max_turns: int = 0,
     accept: Callable[[FeatureList], bool] | None = None,
+    review: Callable[[Path], str] | None = None,
     record: Path | None = None,
     flags: dict[str, Any],
     events: Events,
@@ -108,7 +112,7 @@ async def build(
     Args:
         thread_id: None: the latest thread, or a new one.
         must_exist: refuse a thread that has not been started.
-        accept: as for `initialise`.
+        accept, review: as for `initialise`.
 
     Raises: HarnessError: what happened and what to do.
     """
@@ -125,6 +129,7 @@ async def build(
             thread_id=thread.thread_id,
             wanted=0,  # the checkpoint knows better
             accept=accept,
+            review=review,
             flags=flags,
             events=events,
             record=record,
@@ -138,7 +143,8 @@ async def build(
 
         coding = Coding(parts, only)
         await coding.ledger.added_by_user()  # a list that cannot be used is told now, not after the feature in work
-        return await _drive(parts, coding.build(), "build", {"session_id": "", "blocked": ""}, only)
+        fresh = {"session_id": "", "blocked": ""}
+        return await _drive(parts, coding.build(), "build", fresh, only, coding.is_current)
 
 
 async def replay_checks(
@@ -179,6 +185,30 @@ async def decide(directory: Path, feature_id: str, decision: Decision, *, events
         return await decision(parts, Ledger(parts), feature_id)
 
 
+async def change_plan(directory: Path, change: PlanChange, *, events: Events) -> str:
+    """Keep a person's change of the plan, and take it in if nobody is at work; returns what came of it.
+
+    Raises: HarnessError: it could not be taken in now; it is kept, and the next run takes it in.
+    """
+    from harness.ledger import Ledger
+    from harness.plan_queue import put_in_queue, take_in
+
+    project = Project.find(directory)
+    put_in_queue(project, change)
+    try:
+        if read_holder(project) is None:
+            async with _open_for_person(directory, "", {}, events) as parts:
+                ledger = Ledger(parts)
+                if await ledger.added_by_user():
+                    return "Kept. You committed features yourself: the next run takes them in, and then this."
+                return "\n".join(await take_in(parts, ledger))
+    except HarnessError as exc:  # another one may have been quicker with the lock
+        if read_holder(project) is None:
+            exc.remedy = f"{exc.remedy}\nYour change is kept; the next `harness run` takes it in.".strip()
+            raise
+    return f"Kept. In use by {read_holder(project)}: a run takes it in before its next feature."
+
+
 async def author_check(
     directory: Path, feature_id: str, *, url: str | None, flags: dict[str, Any], events: Events
 ) -> Drafted:
@@ -217,12 +247,24 @@ async def _open_for_person(
     _require_files(project, feature_id)
     async with open_parts(directory, thread.thread_id, RunOptions(), flags, events, Stop(), needs_model=False) as parts:
         if not any(known.thread_id == thread.thread_id for known in load_threads(project)):
-            _record(parts, "build", "Decided", f"A person decided about {feature_id}.")
+            _record(parts, "build", "Decided", f"A person decided about {feature_id or 'the plan'}.")
         yield parts
 
 
-async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any], only: str = "") -> Ended:
-    """Run a graph from its last checkpoint to its end or a reason to stop, and keep a record of that."""
+async def _drive(
+    parts: Parts,
+    graph: Any,
+    stage: Stage,
+    fresh: dict[str, Any],
+    only: str = "",
+    is_current: Callable[[Any], Awaitable[bool]] | None = None,
+) -> Ended:
+    """Run a graph from its last checkpoint to its end or a reason to stop, and keep a record of that.
+
+    Args:
+        fresh: what the state is given where nothing is in work.
+        is_current: whether what is in work is still wanted as it was; None: it is.
+    """
     from harness.model.faults import EndpointRefused
     from harness.session import nodes_left
 
@@ -235,7 +277,7 @@ async def _drive(parts: Parts, graph: Any, stage: Stage, fresh: dict[str, Any], 
     ended: StopRun | None = None
     try:
         state = await graph.aget_state(config)
-        is_in_work = bool(nodes_left(state) - _BETWEEN)
+        is_in_work = bool(nodes_left(state) - _BETWEEN) and (is_current is None or await is_current(state.values))
         if is_in_work and only:
             _require_same(parts, only, state.values.get("feature_id", only))
         await graph.ainvoke(None if is_in_work else fresh, config, durability="sync")
@@ -278,15 +320,24 @@ def _record(parts: Parts, stage: Stage, exit_status: str, reason: str = "") -> N
     )
 
 
-def _thread_to_initialise(directory: Path, thread_id: str | None) -> str:
-    """The thread to begin or continue.
+def _thread_to_initialise(directory: Path, thread_id: str | None, spec: str, events: Events) -> str:
+    """The thread to begin or continue; one that was begun with another specification is not continued with this.
 
-    Raises: SetupError: the project is initialised already.
+    Raises: SetupError: the project is initialised already, or the thread that is named has another specification.
     """
     project = Project.find(directory)
     unfinished = [t for t in load_threads(project) if t.stage == "init" and t.exit_status != "Finished"]
-    if thread_id is None and unfinished:
-        return unfinished[-1].thread_id
+    others = {t.thread_id for t in unfinished if _is_other(given_spec(project, t.thread_id), spec)}
+    if thread_id in others:
+        raise SetupError(
+            f"Thread {thread_id!r} was begun with another specification.",
+            f"`harness resume {thread_id}` goes on with that; name this build otherwise with --thread.",
+        )
+    if thread_id is None and (same := [t for t in unfinished if t.thread_id not in others]):
+        return same[-1].thread_id
+    if thread_id is None and others and not project.features_file.exists():
+        names = ", ".join(sorted(others))
+        events.emit(Noticed(text=f"A new thread begins: {names} has another specification; `harness resume` goes on."))
     if project.features_file.exists() and not any(t.thread_id == thread_id for t in unfinished):
         raise SetupError(
             f"{project.features_file} exists: the project is initialised already.",
@@ -312,12 +363,15 @@ def _given_spec(project: Project, thread_id: str) -> str:
 
     Raises: SetupError: it was cut before the specification was kept.
     """
-    path = project.state_dir / "work" / thread_id / "init" / "spec.md"
-    if not path.exists():
-        raise SetupError(
-            f"Thread {thread_id!r} was stopped before its specification was kept.", "Run `harness init` again."
-        )
-    return path.read_text(encoding="utf-8")
+    if given := given_spec(project, thread_id):
+        return given
+    raise SetupError(
+        f"Thread {thread_id!r} was stopped before its specification was kept.", "Run `harness init` again."
+    )
+
+
+def _is_other(before: str, now: str) -> bool:
+    return bool(before and now) and before.split() != now.split()
 
 
 def _thread_to_build(project: Project, thread_id: str | None, must_exist: bool) -> ThreadRecord:

@@ -20,7 +20,7 @@ from harness.features import Feature, FeatureList, Totals
 from harness.lock import Holder
 from harness.progress import Progress, ProgressTotals
 from harness.project import Project, find_git, read_holder
-from harness.threads import ThreadRecord, latest_thread
+from harness.threads import ThreadRecord, given_spec, latest_thread
 from harness.verify.history import History
 from harness.verify.last import LastVerify, load_last
 
@@ -118,7 +118,7 @@ def resume_command(project: Project, thread: ThreadRecord) -> str:
     if thread.stage == "init":
         if thread.exit_status == "Finished":
             return f"harness run {where}"
-        if not (project.state_dir / "work" / thread.thread_id / "init" / "spec.md").exists():
+        if not given_spec(project, thread.thread_id):
             return f"harness init {where} --thread {thread.thread_id} --spec ..."
     return f"harness resume {thread.thread_id} {where}"
 

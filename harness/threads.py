@@ -69,6 +69,18 @@ def latest_thread(project: Project) -> ThreadRecord | None:
     return next(reversed(load_threads(project)), None)
 
 
+def given_file(project: Project, thread_id: str) -> Path:
+    """What the person gave a thread to begin with, as they gave it."""
+    return project.state_dir / "work" / thread_id / "init" / "given.md"
+
+
+def given_spec(project: Project, thread_id: str) -> str:
+    """The specification or wish a thread was begun with; empty before it was kept."""
+    given = given_file(project, thread_id)
+    kept = next((path for path in (given, given.with_name("spec.md")) if path.exists()), None)
+    return read_text(kept) if kept else ""
+
+
 def _path(project: Project, thread_id: str) -> Path:
     return project.state_dir / "threads" / f"{check_name(thread_id)}.json"
 

@@ -33,7 +33,7 @@ AUDIT = "checks/audit.jsonl"
 TRAILER = "Harness-Audit"
 """Names the last line that a commit carries."""
 
-Outcome = Literal["passed", "failed", "parked", "reopened", "amended"]
+Outcome = Literal["passed", "failed", "parked", "reopened", "amended", "removed"]
 
 
 class Verdict(BaseModel):
@@ -103,11 +103,13 @@ def _said(verdict: Verdict) -> dict[str, Any]:
 
 
 def changes(before: FeatureList | None, after: FeatureList) -> list[Verdict]:
-    """What a new list says of features that the old one did not: passed, parked, reopened."""
+    """What a new list says of features that the old one did not: passed, parked, reopened, removed."""
     old = {feature.id: feature for feature in before.features} if before else {}
     known = [(old[feature.id], feature) for feature in after.features if feature.id in old]
     told = [(_outcome(was, feature), feature) for was, feature in known]
-    return [
+    gone = old.keys() - {feature.id for feature in after.features}
+    removed = [Verdict(feature=name, outcome="removed") for name in old if name in gone]
+    return removed + [
         Verdict(
             feature=feature.id,
             outcome=outcome,

@@ -96,7 +96,7 @@ def _list_against(lines: Sequence[Line], features: FeatureList) -> Iterator[str]
         if why := _disagreement(feature, last.get(feature.id)):
             yield f"{feature.id}: {why}"
     known = {feature.id for feature in features.features}
-    for name in sorted(last.keys() - known):
+    for name in sorted(name for name in last.keys() - known if last[name].outcome != "removed"):
         yield f"{name}: the audit knows it (line {last[name].seq}), features.json does not."
 
 

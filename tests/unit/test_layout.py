@@ -29,11 +29,23 @@ LEVELS = [
     {"runtime", "opening", "doctor"},
     {"initializer", "coding"},
     {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
+    | {"plan_queue", "plan_wishes"}
     | {"context", "circles", "pictures", "outline", "symbols", "adopt"}
     | {"verify", "tools"},
     {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts"}
     | {"repo", "worktree", "commits", "fast_forward", "stale_locks", "git"},
-    {"features", "plan_rules", "specification", "state_file", "progress", "project", "lock", "threads"}
+    {
+        "features",
+        "plan_rules",
+        "plan_change",
+        "plan_text",
+        "specification",
+        "state_file",
+        "progress",
+        "project",
+        "lock",
+        "threads",
+    }
     | {"settings", "events", "trajectory", "thread_audit", "chain", "errors", "address", ""},
 ]
 """From the door to the cellar: a room imports its own level and those below. "" is the package itself."""

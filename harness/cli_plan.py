@@ -1,0 +1,245 @@
+"""`harness plan`: a person changes the plan. What would come of it is shown and accepted before anything is kept."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from harness.cli_ask import choose, confirm, edit_file, is_asked
+from harness.cli_decide import read_given
+from harness.console import watch
+from harness.console_text import one_line, plain, wrapped
+from harness.errors import FeatureFileError, SetupError
+from harness.events import Events
+from harness.features import Feature
+from harness.plan_change import Applied, PlanChange, Wording, apply_change, change_problems, consequences
+from harness.plan_text import HOW, as_toml, is_fields, read_added, read_edited, read_fields
+from harness.project import Project, write_atomic
+
+if TYPE_CHECKING:
+    from harness.model import Model
+    from harness.plan_queue import PlanNow
+
+_WIDTH = 100
+"""Where there is no terminal to ask for it."""
+
+
+async def show(directory: Path, ids: Sequence[str], *, as_json: bool) -> str:
+    """The plan as it can be edited, or as facts; what waits to be taken in is in it."""
+    from harness.plan_queue import queued
+
+    project, now = await _read(directory)
+    features = _chosen(now, ids, lambda _: True)
+    waiting = len(queued(project))
+    if as_json:
+        facts = {"features": [f.model_dump(mode="json") for f in features], "waiting": waiting}
+        return json.dumps(facts, indent=2, ensure_ascii=False)
+    said = f"# {waiting} changes wait for the next run; they are shown as if they were made.\n\n" if waiting else ""
+    return plain(said + as_toml(features)).rstrip("\n")
+
+
+async def add(directory: Path, wish: str, file: str, *, yes: bool) -> str:
+    """Features of a wish, by a model, or from a file."""
+    project, now = await _read(directory)
+    if file:
+        text, name = read_given(file)
+        change = read_added(text, name, {f.id for f in now.features.features} | now.used)
+        return await _settle(project, now, change, yes=yes, name=name)
+    _require_somebody(yes=yes)
+
+    async def plan(model: Model) -> PlanChange:
+        from harness.plan_wishes import plan_wish
+
+        return await plan_wish(model, wish, now)
+
+    return await _by_model(project, now, wish, plan, yes=yes)
+
+
+async def amend(directory: Path, feature_id: str, words: str, file: str, *, yes: bool) -> str:
+    """Another text for one feature: fields from a file, or words from which a model makes it."""
+    project, now = await _read(directory)
+    feature = now.features.get(feature_id)
+    text, name = read_given(file) if file else (words, "your words")
+    if file and is_fields(text):
+        return await _settle(project, now, read_fields(text, name, feature), yes=yes, name=name)
+    _require_somebody(yes=yes)
+
+    async def plan(model: Model) -> PlanChange:
+        from harness.plan_wishes import reword
+
+        return await reword(model, feature, text, now)
+
+    return await _by_model(project, now, f"{feature_id} {text}", plan, yes=yes)
+
+
+async def remove(directory: Path, feature_id: str, why: str, *, yes: bool) -> str:
+    """Take a feature out of the plan."""
+    project, now = await _read(directory)
+    before = {feature_id: Wording.of(now.features.get(feature_id))}
+    change = PlanChange(why=why, removed=(feature_id,), before=before)
+    return await _settle(project, now, change, yes=yes, name=feature_id)
+
+
+async def edit(directory: Path, ids: Sequence[str], file: str, *, everything: bool, yes: bool) -> str:
+    """The open features in the person's editor, or an edited text from a file.
+
+    Raises: FeatureFileError: the text is broken, or breaks a rule; it is kept in a file that is named.
+    """
+    project, now = await _read(directory)
+    if file:
+        text, name = read_given(file)
+        return await _settle(project, now, read_edited(text, name, now.features), yes=yes, name=name)
+    _require_somebody(yes=yes)
+    features = _chosen(now, ids, lambda f: everything or not f.passes)
+    if not features:
+        raise SetupError("Every feature passes.", "`harness plan edit --all` opens those that pass, too.")
+    path = _new_text(project, f"{HOW}\n{as_toml(features)}")
+    while True:
+        edit_file(path)
+        try:
+            said = await _settle(project, now, _edited(path, now), yes=yes, name=str(path))
+        except FeatureFileError as exc:
+            exc.remedy = f"Your text is kept; mend it and run `harness plan edit --file {path}`."
+            if not is_asked(yes=False):
+                raise
+            typer.echo(plain(exc.what), err=True)
+            if choose("Enter edits again, s stops", {"": "edit", "e": "edit", "s": "stop"}) == "stop":
+                raise
+        else:
+            path.unlink()
+            return said
+
+
+def _edited(path: Path, now: PlanNow) -> PlanChange:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise FeatureFileError(f"{path} is not UTF-8 text.") from exc
+    return read_edited(text, str(path), now.features)
+
+
+def _new_text(project: Project, text: str) -> Path:
+    """A file of its own for each text that is edited; one that was broken stays until it is mended."""
+    from harness.plan_queue import plan_dir
+
+    directory = plan_dir(project)
+    number = 1 + max((int(path.stem.rpartition("-")[2]) for path in directory.glob("edit-*.toml")), default=0)
+    path = directory / f"edit-{number}.toml"
+    write_atomic(path, text)
+    return path
+
+
+async def _read(directory: Path) -> tuple[Project, PlanNow]:
+    from harness.plan_queue import read_plan
+
+    project = Project.find(directory)
+    return project, await read_plan(project)
+
+
+def _chosen(now: PlanNow, ids: Sequence[str], otherwise: Callable[[Feature], bool]) -> list[Feature]:
+    if ids:
+        return [now.features.get(name) for name in ids]
+    return [feature for feature in now.features.features if otherwise(feature)]
+
+
+def _require_somebody(*, yes: bool) -> None:
+    if not yes and not is_asked(yes=False):
+        raise typer.BadParameter("Nobody is here to accept what comes of it; --yes accepts it unseen.")
+
+
+async def _by_model(
+    project: Project, now: PlanNow, words: str, plan: Callable[[Model], Awaitable[PlanChange]], *, yes: bool
+) -> str:
+    """A proposal of a model; one that was not accepted yet is shown again for the same words, and no model asked."""
+    from harness.opening import open_model
+    from harness.plan_queue import plan_dir
+
+    asked = f"{words}\0{now.spec}\0{now.features.to_json()}"
+    kept = plan_dir(project) / f"proposed-{hashlib.sha256(asked.encode()).hexdigest()[:16]}.json"
+    if kept.exists():
+        change = PlanChange.model_validate_json(kept.read_text(encoding="utf-8"))
+    else:
+        events = Events()
+        with watch(events, sys.stderr):
+            async with open_model(project.directory, events=events) as model:
+                change = await plan(model)
+        write_atomic(kept, change.model_dump_json())
+    said = await _settle(project, now, change, yes=yes, name="The proposal")
+    kept.unlink()
+    return said
+
+
+async def _settle(project: Project, now: PlanNow, change: PlanChange, *, yes: bool, name: str) -> str:
+    """Show a change, have it accepted, and keep it; what came of it.
+
+    Raises: FeatureFileError: it breaks a rule; each is named.
+    """
+    from harness.runtime import change_plan
+
+    if change.is_empty:
+        return "Nothing was changed."
+    if problems := change_problems(change, now.features, now.spec, now.used):
+        listed = "\n".join(f"- {problem}" for problem in problems)
+        raise FeatureFileError(f"{name} cannot be taken into the plan:\n{listed}", "Mend these; nothing was changed.")
+    after = apply_change(change, now.features, now.spec, now.used)
+    typer.echo("\n".join(_told(change, now, after)))
+    if is_asked(yes=yes) and not confirm("Change the plan so?"):
+        return "Nothing was changed."
+    _require_somebody(yes=yes)
+    events = Events()
+    with watch(events, sys.stderr):
+        return await change_plan(project.directory, change, events=events)
+
+
+def _told(change: PlanChange, now: PlanNow, after: Applied) -> Iterator[str]:
+    """What would be changed, and what that touches."""
+    for name in after.ids.values():
+        feature = after.features.get(name)
+        yield from _lines(f"{name} new  ", feature.description)
+        yield from (line for n, step in enumerate(feature.steps, 1) for line in _lines(f"  {n}. ", step))
+        usual = _facts(Feature(id=name, description="-", steps=("-",)))
+        yield from _rest({field: value for field, value in _facts(feature).items() if value != usual[field]})
+    for name in change.amended:
+        old, new = now.features.get(name), after.features.get(name)
+        yield from _lines(f"{name}  ", new.description)
+        yield from _difference(old, new)
+        was = _facts(old)
+        yield from _rest({field: value or "none" for field, value in _facts(new).items() if value != was[field]})
+    for name in change.removed:
+        yield from _lines(f"{name} taken out  ", now.features.get(name).description)
+    grown = after.spec.splitlines()
+    for number in after.lines:
+        yield from _lines(f"spec.md {number}  ", grown[number - 1])
+    for line in consequences(change, now.features, after, now.spec, now.by_person):
+        yield from _lines("! ", line)
+
+
+def _facts(feature: Feature) -> dict[str, str]:
+    fields = {"priority": str(feature.priority), "depends on": ", ".join(feature.depends_on)}
+    return {**fields, "covers line": ", ".join(feature.covers), "changes": ", ".join(feature.changes)}
+
+
+def _rest(facts: dict[str, str]) -> Iterator[str]:
+    if facts:
+        yield from _lines("  ", "; ".join(f"{field} {value}" for field, value in facts.items()))
+
+
+def _difference(old: Feature, new: Feature) -> Iterator[str]:
+    was, now = Wording.of(old).text, Wording.of(new).text
+    for line in difflib.ndiff(was, now):
+        if line[0] in "-+":
+            yield from _lines(f"  {line[0]} ", line[2:])
+
+
+def _lines(head: str, text: str) -> Iterator[str]:
+    import shutil
+
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    yield wrapped(head, one_line(text), columns)
