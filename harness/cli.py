@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness.cli_commands import build, check, decide, look, memory, plan, prove
+from harness.cli_commands import build, check, decide, gate, look, memory, plan, prove
 from harness.cli_commands.options import HELP
 from harness.errors import HarnessError, Interrupted, StopRun
 
@@ -26,6 +26,7 @@ for group in (build, look, prove, decide):
 app.add_typer(plan.app, name="plan")
 app.add_typer(check.app, name="check")
 app.add_typer(memory.app, name="memory")
+app.add_typer(gate.app, name="gate")
 
 
 @app.callback(invoke_without_command=True)

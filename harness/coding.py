@@ -32,9 +32,7 @@ from harness.features import (
     SKIPPED,
     Feature,
     FeatureList,
-    PassedAt,
     decided,
-    mark_passed,
     next_feature,
     park,
     refute,
@@ -50,7 +48,7 @@ from harness.session import forget
 from harness.verify import audit
 from harness.verify.author import contract_words
 from harness.verify.regression import Earlier, regress_tree
-from harness.verify.verdict import Verdict, counted, verify_feature
+from harness.verify.verdict import Verdict, verify_feature
 
 if TYPE_CHECKING:
     from harness.parts import Parts
@@ -280,24 +278,9 @@ class Coding:
         if not await self.ledger.may_commit(trailers, verdict.content):
             self._notice(f"{feature.id}: the tree is not the one that was judged; it is judged again.")
             return Command(goto="verify")
-        assert verdict.check is not None
-        features, now = await self.ledger.features(), datetime.now(UTC)
-        for name, check in {feature.id: verdict.check, **verdict.amended}.items():
-            at = PassedAt(session=state["session_id"], time=now, baseline=state["base_sha"], check=check.digest())
-            features = mark_passed(features, name, counted(check), at)
         subject = f"{feature.id}: {feature.description}"
-        sha = await self.ledger.commit(
-            subject,
-            f"{state['summary']}\n\nProof: {verdict.proof_words}. {verdict.regressed}{_amends(verdict)}",
-            trailers,
-            features,
-            self._entries(state, "passed"),
-            check=verdict.check,
-            amended=verdict.amended,
-            elements=verdict.elements,
-            pictures=verdict.pictures,
-            flows=desk.flows(),
-            judged=verdict,
+        sha = await desk.commit_proved(
+            self.ledger, trailers, state["base_sha"], state["summary"], self._entries(state, "passed")
         )
         self.parts.events.emit(
             Committed(feature_id=feature.id, commit_sha=sha, subject=subject, regressed=verdict.regressed)
@@ -553,11 +536,6 @@ def _disputed_step(state: CodingState, verdict: Verdict) -> int:
     failed_before = bool(set(_named(verdict)) & set(state.get("failed_items", [])))
     step = verdict.expectation.step if verdict.expectation and failed_before else 0
     return max(state.get("disputed", 0), 0) or step
-
-
-def _amends(verdict: Verdict) -> str:
-    names = ", ".join(verdict.amended)
-    return f"\nIt changes {names}, whose check is written anew here." if names else ""
 
 
 def _why_parked(asked: str, verdict: Verdict) -> str:

@@ -7,18 +7,20 @@ contract stays for as long as the feature is in work; a feature that is parked o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from harness import outline
 from harness.brief import CONVENTIONS, render_brief, render_evidence
+from harness.features import PassedAt, mark_passed
 from harness.project import write_atomic
 from harness.tools.memory import quote
 from harness.verify import audit
 from harness.verify.author import Agreed, contract_words, revise_contract, write_contract
 from harness.verify.check import Check, Contract, Expectation, Flow, Flows, Locator
 from harness.verify.dispute import Opinion, compare
-from harness.verify.verdict import Amendment, Case, Verdict
+from harness.verify.verdict import Amendment, Case, Verdict, counted
 
 if TYPE_CHECKING:
     from harness.features import Feature
@@ -262,6 +264,46 @@ class Desk:
         """The last verdict."""
         return Verdict.model_validate_json(self._verdict.read_text(encoding="utf-8"))
 
+    async def commit_proved(
+        self,
+        ledger: Ledger,
+        trailers: Mapping[str, str],
+        base_sha: str,
+        summary: str,
+        entries: Sequence[SessionEntry],
+        *,
+        state_only: bool = False,
+    ) -> str:
+        """One commit of what the verdict on the desk proved: list, check, names, progress, and the code.
+
+        Args:
+            ledger: of the thread that it is committed to.
+            trailers: what the commit is for; with the session.
+            base_sha: the tree before the work.
+            summary: of the work, for the message.
+            entries: of progress.
+            state_only: the code is committed already.
+        """
+        verdict, features, now = self.verdict(), await ledger.features(), datetime.now(UTC)
+        assert verdict.check is not None
+        for name, check in {self.feature.id: verdict.check, **verdict.amended}.items():
+            at = PassedAt(session=trailers["Harness-Session"], time=now, baseline=base_sha, check=check.digest())
+            features = mark_passed(features, name, counted(check), at)
+        return await ledger.commit(
+            f"{self.feature.id}: {self.feature.description}",
+            f"{summary}\n\nProof: {verdict.proof_words}. {verdict.regressed}{_amends(verdict)}",
+            trailers,
+            features,
+            entries,
+            check=verdict.check,
+            amended=verdict.amended,
+            elements=verdict.elements,
+            pictures=verdict.pictures,
+            flows=self.flows(),
+            judged=verdict,
+            state_only=state_only,
+        )
+
     def drop_contract(self) -> None:
         """Forget what was agreed: the feature is taken up anew, by an author who has not seen it."""
         for path in (self._contract, self._flows, self._opinion):
@@ -273,6 +315,11 @@ class Desk:
         write_atomic(self._flows, Flows(flows=dict(agreed.flows)).model_dump_json(by_alias=True, indent=1))
         write_atomic(self._contract, agreed.contract.model_dump_json(by_alias=True, indent=1))
         return agreed.contract
+
+
+def _amends(verdict: Verdict) -> str:
+    names = ", ".join(verdict.amended)
+    return f"\nIt changes {names}, whose check is written anew here." if names else ""
 
 
 def _still_named(earlier: Check, contract: Contract) -> dict[str, Locator]:

@@ -150,6 +150,17 @@ def find_identity(git_dir: Path) -> dict[str, str]:
     return found
 
 
+def hooks_dir(root: Path) -> Path:
+    """Where git looks for hooks, by all of the user's configuration (`core.hooksPath`).
+
+    Raises: RepoError: git does not say.
+    """
+    code, out, err = _call(["-C", str(root), "rev-parse", "--git-path", "hooks"], {}, b"")
+    if code != 0:
+        raise RepoError(f"git does not say where the hooks of {root} lie: {_cut(err)}")
+    return Path(os.path.realpath(root / os.fsdecode(out).removesuffix("\n")))
+
+
 def init_repository(directory: Path) -> None:
     """Make an empty repository without the hooks a template could bring."""
     code, _, err = _call(["init", "-q", "-b", "main", "--template=", str(directory)], _ENVIRONMENT, b"")

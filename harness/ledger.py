@@ -48,11 +48,15 @@ class Judged(Protocol):
 
 
 class Ledger:
-    """The tracked state of one thread."""
+    """The tracked state of one thread.
 
-    def __init__(self, parts: Parts) -> None:
+    Args:
+        tree: another checkout, whose last commit is read; None: the thread's own.
+    """
+
+    def __init__(self, parts: Parts, tree: Worktree | None = None) -> None:
         self._parts = parts
-        self._tree: Worktree | None = None
+        self._tree = tree
 
     @property
     def name(self) -> str:

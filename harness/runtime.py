@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import AdapterError, HarnessError, SetupError, StopRun
 from harness.events import Events, Noticed, RunEnded
+from harness.features import FeatureList
 from harness.opening import RunOptions, Stop, open_parts, settings_of
 from harness.project import Project, check_name, find_git, read_holder
 from harness.threads import ThreadRecord, given_spec, latest_thread, load_threads, new_thread_id, save_thread
 
 if TYPE_CHECKING:
     from harness.adopt import Adopted
-    from harness.features import FeatureList
+    from harness.features import Feature
+    from harness.gate import Asked, Claim, Gated
     from harness.ledger import Ledger
     from harness.parts import Parts
     from harness.plan_change import PlanChange
@@ -169,6 +171,44 @@ async def replay_checks(
     project.prepare_state()
     settings = settings_of(project.directory, flags, events)
     return await replay_project(project, settings, feature_ids, url, events, headed=headed)
+
+
+async def check_claims(
+    directory: Path, asked: Asked, *, keep: bool = False, flags: dict[str, Any], events: Events
+) -> Gated:
+    """Look at what is claimed of a project, on its files as they lie.
+
+    Args:
+        asked: what is claimed.
+        keep: commit the proof of a feature that did not pass in the list, if its code is committed.
+
+    Raises: FeatureFileError: a file is broken. SetupError, AdapterError: there is no verdict.
+    """
+    from harness import gate
+
+    project = Project.find(directory)
+    if not project.features_file.exists() and find_git(project.directory) is None:
+        raise SetupError(f"{project.directory} has no features.json.", "Run `harness init` there first.")
+    project.prepare_state()
+
+    async def prove(feature: Feature) -> Claim:
+        from harness.claims import prove_claim
+
+        async with _open_for_person(directory, feature.id, flags, events) as parts:
+            return await prove_claim(parts, feature, keep=keep)
+
+    return await gate.check_claims(project, settings_of(project.directory, flags, events), asked, events, prove)
+
+
+async def agreed_contract(directory: Path, feature_id: str, *, flags: dict[str, Any], events: Events) -> str:
+    """What the proof of a feature will do and see, in words; written by the author where there is none yet.
+
+    Raises: UnknownFeature: there is no such feature. SetupError: there is no contract, and no model to write one.
+    """
+    from harness.claims import agree
+
+    async with _open_for_person(directory, feature_id, flags, events) as parts:
+        return await agree(parts, FeatureList.load(parts.project.features_file).get(feature_id))
 
 
 async def decide(directory: Path, feature_id: str, decision: Decision, *, events: Events) -> str:

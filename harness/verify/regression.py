@@ -137,12 +137,23 @@ async def _affected(tree: Worktree, since: str, names: Collection[str]) -> set[s
     """Features whose commits touched a file that differs since a commit."""
     if not since or not names:
         return set()
-    changed = set(await tree.changed_files(since)) - set(OWN_FILES)
-    return {
-        feature
-        for commit in await tree.log(LOG)
-        if (feature := commit.trailers.get("Harness-Feature", "")) in names and changed.intersection(commit.files)
-    }
+    owners = await owners_of(tree, await changed_code(tree, since))
+    return set().union(*owners.values()) & set(names)
+
+
+async def changed_code(tree: Worktree, since: str) -> set[str]:
+    """Files that differ since a commit, but for the harness's own."""
+    return {name for name in await tree.changed_files(since) if name.split("/")[0] not in OWN_FILES}
+
+
+async def owners_of(tree: Worktree, files: Collection[str]) -> dict[str, set[str]]:
+    """File -> the features whose commits touched it."""
+    found: dict[str, set[str]] = {name: set() for name in files}
+    for commit in await tree.log(LOG):
+        if feature := commit.trailers.get("Harness-Feature", ""):
+            for name in found.keys() & set(commit.files):
+                found[name].add(feature)
+    return found
 
 
 async def regress_tree(

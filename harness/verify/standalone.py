@@ -22,6 +22,7 @@ from harness.errors import AdapterError, FeatureFileError, SetupError
 from harness.events import Noticed
 from harness.features import Feature, FeatureList
 from harness.repo import Repo
+from harness.settings import GateSettings
 from harness.verify import audit
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Check
@@ -29,6 +30,7 @@ from harness.verify.files import read_check, read_elements, read_flows
 from harness.verify.hall import Hall, open_hall
 from harness.verify.last import LastVerify, save_last
 from harness.verify.pictures import Pictures
+from harness.verify.project_gate import CommandFailed, run_gate
 from harness.verify.regress import OpenSite, RegressResult, regress
 from harness.verify.replay import Pages, Site
 from harness.verify.trail import follow
@@ -73,6 +75,8 @@ class Replays:
     doubts: tuple[str, ...] = ()
     """What does not agree with the audit."""
     url: str = ""
+    gate: CommandFailed | None = None
+    """The first command of the project's gate that failed; None: none did, or none was asked for."""
 
     @property
     def passed(self) -> bool:
@@ -124,18 +128,37 @@ async def replay_project(
 
     Raises: FeatureFileError: a file is broken, or there is no such feature or check. SetupError: no display.
     """
-    at, started = datetime.now(UTC), time.monotonic()
     features = FeatureList.load(project.features_file)
     wanted = [features.get(i) for i in feature_ids] or [f for f in features.features if f.passes]
+    return await replay_features(project, settings, wanted, url, events, headed=headed)
+
+
+async def replay_features(
+    project: Project,
+    settings: Settings,
+    wanted: Sequence[Feature],
+    url: str | None,
+    events: Events,
+    *,
+    headed: bool = False,
+    gate: bool = False,
+) -> Replays:
+    """Replay the checks of these features, as `replay_project`.
+
+    Args:
+        gate: run the commands of the project's gate too, after the replays.
+    """
+    at, started = datetime.now(UTC), time.monotonic()
     checks = {feature.id: _check(project, feature) for feature in wanted}
     doubts = (await follow(project)).problems
     for doubt in doubts:
         events.emit(Noticed(text=f"Edited by hand? {doubt}", level="warning"))
     if url or headed:
         settings = _alone(settings, headed=headed)
-    results = await _replay_all(project, settings, wanted, checks, url, events, headed)
+    commands = settings.gate if gate else GateSettings()
+    results, failed = await _replay_all(project, settings, wanted, checks, url, events, headed, commands)
     seconds = time.monotonic() - started
-    replays = Replays(tuple(results), at, seconds, await _commit_words(project), doubts, url or "")
+    replays = Replays(tuple(results), at, seconds, await _commit_words(project), doubts, url or "", failed)
     if results:
         _remember(project, replays, checks)
     return replays
@@ -149,14 +172,27 @@ async def _replay_all(
     url: str | None,
     events: Events,
     headed: bool,
-) -> list[Replayed]:
-    if not checks:
-        return []
+    gate: GateSettings,
+) -> tuple[list[Replayed], CommandFailed | None]:
+    if not checks and not gate.commands:
+        return [], None
     elements, steps = read_elements(project.checks_dir).locators(), {feature.id: feature.steps for feature in wanted}
     async with open_sites(project, settings, url, events, headed=headed) as (hall, open_site):
         played = await regress(hall.replayer, checks, elements, open_site, steps=steps, seconds=0, purpose="verify")
+        failed = await _gate(hall, open_site, gate)
     found = {result.feature_id: result for result in played}
-    return [_told(feature, found[feature.id]) for feature in wanted]
+    return [_told(feature, found[feature.id]) for feature in wanted], failed
+
+
+async def _gate(hall: Hall, open_site: OpenSite, gate: GateSettings) -> CommandFailed | None:
+    """The project's own commands, where its application was prepared; one that does not start fails the first."""
+    if not gate.commands:
+        return None
+    try:
+        async with open_site(0):
+            return await run_gate(hall.room, gate)
+    except AppNotStarted as exc:
+        return CommandFailed(gate.commands[0], 1, f"It was not run: the application does not start. {exc}")
 
 
 def _told(feature: Feature, result: RegressResult) -> Replayed:

@@ -27,6 +27,7 @@ from harness.verify.author import Known, write_contract
 from harness.verify.before import Before
 from harness.verify.check import Check, Contract, Element, Elements, Expectation, Flows, Locator
 from harness.verify.hall import Hall, candidate_of, open_hall
+from harness.verify.project_gate import run_gate
 from harness.verify.proof import Proof, prove
 from harness.verify.regress import RegressResult
 from harness.verify.regression import Earlier, holding_at, note, regress_earlier
@@ -357,16 +358,12 @@ def _breaking(verdict: Verdict, broken: Sequence[RegressResult]) -> Verdict:
 
 async def _gate(case: Case, hall: Hall, verdict: Verdict) -> Verdict:
     """The project's own lint and tests."""
-    gate = case.parts.settings.gate
-    for command in gate.commands:
-        result = await hall.room.run(command, timeout_seconds=gate.seconds)
-        if result.exit_code:
-            output = fence(result.output[-4000:], command)
-            reason = (
-                f"The feature passes, but `{command}` of the project's gate ended with {result.exit_code}.\n{output}"
-            )
-            return verdict.model_copy(update={"passed": False, "reason": reason, "of_tree": True})
-    return verdict
+    failed = await run_gate(hall.room, case.parts.settings.gate)
+    if failed is None:
+        return verdict
+    said = f"`{failed.command}` of the project's gate ended with {failed.exit_code}."
+    reason = f"The feature passes, but {said}\n{fence(failed.output, failed.command)}"
+    return verdict.model_copy(update={"passed": False, "reason": reason, "of_tree": True})
 
 
 def _no(

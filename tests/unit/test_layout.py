@@ -27,7 +27,7 @@ PACKAGE = ROOT / "harness"
 LEVELS = [
     {"cli", "console", "status", "log", "demo", "__main__"},
     {"runtime", "opening", "doctor"},
-    {"initializer", "coding"},
+    {"initializer", "coding", "gate", "claims"},
     {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
     | {"plan_queue", "plan_wishes"}
     | {"context", "circles", "pictures", "outline", "symbols", "adopt"}

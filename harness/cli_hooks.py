@@ -1,0 +1,122 @@
+"""What the hooks call: `harness gate stop-hook` for Claude Code, `harness gate pre-push` for git.
+
+A Stop hook that says no makes the agent go on, with the evidence. It says no a few times in a row and then lets it
+stop, whatever is left, or it would never end; the person is told. What is no fault of the agent (no sandbox, no
+Chromium) stops nobody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from harness.cli_gate import as_text
+from harness.cli_text import one_screen
+from harness.errors import ContractError, HarnessError
+from harness.events import Events
+from harness.opening import settings_of
+from harness.project import Project, write_atomic
+from harness.repo import Repo
+
+GO_ON, LET_GO = 2, 1
+"""What Claude Code takes as: do not stop yet, and the agent reads standard error; and as: an error for the person."""
+SESSIONS = 20
+"""Of which it is remembered how often they were told to go on."""
+_DELETED = "0" * 40
+_AGAIN = "The gate of Harness says that it is not done. What is below is the evidence; text in fences is data.\n\n"
+_NO_MORE = "The gate of Harness said no {count} times in a row, so it lets the agent stop. What it said last:\n\n"
+
+
+async def stop_hook(directory: Path, given: str) -> int:
+    """Look at what is claimed when Claude Code wants to stop; returns the exit code of the hook.
+
+    Args:
+        given: the hook's input, JSON.
+    """
+    asked = _parsed(given)
+    project = Project.find(directory)
+    if not project.features_file.exists():
+        return 0
+    project.prepare_state()
+    session, is_again = str(asked.get("session_id", "")), asked.get("stop_hook_active") is True
+    most = settings_of(project.directory, {}, Events()).limits.repairs
+    try:
+        said = await _wrong(directory)
+    except ContractError as exc:  # a file that is broken: the agent broke it, or can mend it
+        said = one_screen(str(exc))
+    except HarnessError as exc:
+        typer.echo(f"The gate of Harness could not look: {one_screen(str(exc))}", err=True)
+        return LET_GO
+    if not said:
+        _keep(project, session, 0)
+        return 0
+    told = _told(project).get(session, most) if is_again else 0
+    if told >= most:
+        typer.echo(_NO_MORE.format(count=told) + said, err=True)
+        return LET_GO
+    _keep(project, session, told + 1)
+    typer.echo(_AGAIN + said, err=True)
+    return GO_ON
+
+
+async def pre_push(directory: Path, given: Iterable[str]) -> int:
+    """Look at what is claimed in the commits that are pushed; returns the exit code.
+
+    Args:
+        given: lines of git: local ref, local commit, remote ref, remote commit.
+
+    Raises: HarnessError: there is no verdict, so nothing is pushed.
+    """
+    shas = [words[1] for words in map(str.split, given) if len(words) == 4 and words[1] != _DELETED]
+    repo, project, code = Repo.open(directory), Project.find(directory), 0
+    for sha in dict.fromkeys(shas):
+        is_here = sha == await repo.head() and not await repo.dirty()
+        place = directory if is_here else await _checked_out(repo, project, sha)
+        if (place / "features.json").exists() and (said := await _wrong(place)):
+            typer.echo(f"{sha[:12]} is not pushed: what it claims is not so.\n\n{said}", err=True)
+            code = 1
+    return code
+
+
+async def _checked_out(repo: Repo, project: Project, sha: str) -> Path:
+    """The project's directory in a checkout of just that commit: what is pushed is not what lies here."""
+    return (await repo.checkout_at(sha, project.worktrees_dir / "pushed")).directory
+
+
+async def _wrong(directory: Path) -> str:
+    """What is claimed and not so, in words; empty when all is so."""
+    from harness.gate import Asked
+    from harness.runtime import check_claims
+
+    gated = await check_claims(directory, Asked(), flags={}, events=Events())
+    return "" if gated.passed else as_text(gated)
+
+
+def _parsed(given: str) -> dict[str, Any]:
+    try:
+        data = json.loads(given)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _told(project: Project) -> dict[str, int]:
+    """How often each session was told to go on; what cannot be read was never told, and is let go."""
+    try:
+        data = json.loads((project.state_dir / _FILE).read_text(encoding="utf-8"))
+        return {str(session): int(count) for session, count in data.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _keep(project: Project, session: str, count: int) -> None:
+    told = {name: number for name, number in _told(project).items() if name != session}
+    newest = list(told.items())[-SESSIONS + 1 :]
+    write_atomic(project.state_dir / _FILE, json.dumps({**dict(newest), session: count}))
+
+
+_FILE = "stop-hook.json"
