@@ -1,0 +1,47 @@
+"""See a build from outside: its report, what it made, and a word to who is at work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli_commands.options import HELP, HERE, Dir, Json, wait
+
+app = typer.Typer(**HELP)
+
+
+@app.command()
+def report(
+    directory: Dir = HERE,
+    since: Annotated[
+        str, typer.Option("--since", metavar="AGE", help="News of the last 30m, 12h, 7d or 2w; else of the last run.")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; else the state directory.")
+    ] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Show it in your browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write what passed and waits as a page for a phone.
+
+    What passed, with pictures, check and diff, what waits for you and the command that answers it, cost and time, and
+    what comes next: one file that needs no network and no script. It can be written while a run is at work.
+
+    Example: harness report my-app --since 12h --out morning.html
+    """
+    from harness import cli_report
+    from harness.report import as_json as in_json
+
+    found = wait(cli_report.gather(directory, since))
+    if as_json:
+        typer.echo(in_json(found))
+        return
+    path = cli_report.write(found, out)
+    typer.echo(f"{found.headline}. The report is {path}")
+    if open_it:
+        import webbrowser
+
+        if not webbrowser.open(path.as_uri()):
+            typer.echo("No browser could be started; open the file yourself.", err=True)
