@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from harness.console_text import gist
 from harness.diffs import Diff, read_diff
 from harness.errors import HarnessError
-from harness.features import next_feature
+from harness.features import SKIPPED, next_feature
 from harness.questions import Question, question_of
 from harness.status import Status, next_step, read_status
 from harness.status_report import proved_commits
@@ -101,7 +101,9 @@ class Report:
     used: Used
     """By sessions that ended since."""
     waiting: tuple[Told, ...]
-    """Parked."""
+    """Parked, until a person says something."""
+    skipped: tuple[Told, ...]
+    """Set aside by a person."""
     passed: tuple[Told, ...]
     """Since then, newest first."""
     failed: tuple[Told, ...]
@@ -155,13 +157,14 @@ async def read_report(
     )
     features = status.features.features if status.features else ()
     new = [f for f in features if f.passed_at and f.passes and _is_since(f.passed_at.time, since)]
-    parked = [f for f in features if f.status == "parked"]
+    skipped = [f for f in features if f.status == "parked" and f.reason.startswith(SKIPPED)]
+    parked = [f for f in features if f.status == "parked" and f not in skipped]
     tried = {entry.feature for entry in status.progress.sessions if _is_since(entry.ended_at, since)}
     failed = [f for f in features if f.state in ("open", "claimed") and (f.reason or f.id in tried)]
     earlier = [f for f in features if f.passes and f not in new]
-    groups = (parked, _newest(new), failed, _newest(earlier))
+    groups = (parked, _newest(new), failed, skipped, _newest(earlier))
     told = await _tell(sources, [feature for group in groups for feature in group], pictures_bytes)
-    waiting, passed, not_yet, before = (tuple(told[f.id] for f in group) for group in groups)
+    waiting, passed, not_yet, aside, before = (tuple(told[f.id] for f in group) for group in groups)
     ended = [entry for entry in status.progress.sessions if _is_since(entry.ended_at, since)]
     return Report(
         status=status,
@@ -170,6 +173,7 @@ async def read_report(
         since_run=age is None,
         used=Used.by(ended),
         waiting=waiting,
+        skipped=aside,
         passed=passed,
         failed=not_yet,
         earlier=before,
@@ -205,6 +209,7 @@ def as_json(report: Report) -> str:
         "waiting": [_facts(told) for told in report.waiting],
         "passed": [_facts(told) for told in report.passed],
         "failed": [_facts(told) for told in report.failed],
+        "skipped": [told.feature.id for told in report.skipped],
         "earlier": [told.feature.id for told in report.earlier],
         "following": [feature.id for feature in report.following],
         "next": next_step(report.status),

@@ -24,7 +24,7 @@ def report(
     open_it: Annotated[bool, typer.Option("--open", help="Show it in your browser.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write what passed and waits as a page for a phone.
+    """Tell what passed, on a page for a phone.
 
     What passed, with pictures, check and diff, what waits for you and the command that answers it, cost and time, and
     what comes next: one file that needs no network and no script. It can be written while a run is at work.

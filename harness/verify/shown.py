@@ -23,7 +23,7 @@ class Picture:
     """One frame of a film strip."""
 
     step: int
-    held: bool
+    mark: Mark
     words: str
     data: str
     """The PNG in base64."""
@@ -153,9 +153,13 @@ def _picture(path: Path, raw: bytes, rows: Sequence[Mapping[str, Any]], broken: 
     named = _PICTURE.fullmatch(path.name)
     index, step = (int(named[1]) - 1, int(named[2])) if named else (-1, 0)
     row = next((row for row in rows if row["index"] == index), None)
-    held = all(row["held"] for row in rows if row["step"] == step and row["index"] >= index)
-    held = held and not (broken and index >= broken["index"])
-    return Picture(step, held, row["words"] if row else "", base64.b64encode(raw).decode())
+    of_step = [row["index"] for row in rows if row["step"] == step and row["index"] >= index]
+    mark: Mark = "held"
+    if broken and index > broken["index"]:
+        mark = "open"
+    elif broken and broken["index"] in (index, *of_step):
+        mark = "broke"
+    return Picture(step, mark, row["words"] if row else "", base64.b64encode(raw).decode())
 
 
 def _surroundings(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -131,6 +131,7 @@ async def test_it_tells_what_passed_since_the_last_run_what_waits_and_what_comes
             feature("F3", status="parked", reason="disputed: step 2 says two things"),
             feature("F4"),
             feature("F5", depends_on=("F4",)),
+            feature("F6", status="parked", reason="skipped by a person: not now"),
         ],
         [entry("F1", RUN - timedelta(hours=3)), entry("F2", RUN + timedelta(hours=1))],
     )
@@ -148,7 +149,7 @@ async def test_it_tells_what_passed_since_the_last_run_what_waits_and_what_comes
         f"harness check accept F3 {where}",
         f"harness check amend F3 --file FILE {where}",
     ]
-    for words in ("Stopped: CostLimit", "$3 are spent", "harness resume t-1", "2 of 5", "// F2"):
+    for words in ("Stopped: CostLimit", "$3 are spent", "harness resume t-1", "2 of 6", "// F2", "Set aside by you"):
         assert words in page, words
     everything, _ = await told(project_dir, timedelta(days=7))
     assert [each.feature.id for each in everything.passed] == ["F2", "F1"], "newest first"
@@ -192,7 +193,7 @@ async def test_what_comes_after_the_step_that_broke_was_not_reached(project_dir:
     marks = re.findall(r'class="mark (\w+)">(.)</span>', page)
     assert marks == [("held", "✓"), ("broke", "✗")], "what was seen at the same moment is no pass"
     assert page.count("not reached") == 1
-    assert re.findall(r'<figure id="F1-\d" class="(\w+)"', page) == ["held", "broke", "broke"]
+    assert re.findall(r'<figure id="F1-\d" class="(\w+)"', page) == ["held", "broke", "open"]
 
 
 async def test_a_diff_is_counted_whole_and_shown_as_far_as_it_can_be_read(project_dir: Path) -> None:
