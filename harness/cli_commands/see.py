@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli_commands.options import HELP, HERE, Dir, Json, wait
+from harness.cli_commands.options import HELP, HERE, Box, Dir, Hosts, Json, Prepare, sandbox_flags, wait
 
 app = typer.Typer(**HELP)
 
@@ -45,3 +45,26 @@ def report(
 
         if not webbrowser.open(path.as_uri()):
             typer.echo("No browser could be started; open the file yourself.", err=True)
+
+
+@app.command("open")
+def open_(
+    directory: Dir = HERE,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Of this machine; default: 8000, or a free one.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin with empty data.")] = False,
+    sandbox: Box = None,
+    allow_host: Hosts = None,
+    prepare_network: Prepare = None,
+) -> None:
+    """Serve the last proved commit, always green.
+
+    While work goes on: a checkout of its own, in the sandbox, reached at 127.0.0.1. When a newer commit is proved and
+    answers, that one takes over. Its data stay from one to the next. Ctrl-C ends it.
+
+    Example: harness open my-app --port 8080
+    """
+    from harness.cli_open import show
+
+    wait(show(directory, port, fresh, sandbox_flags(sandbox, allow_host, prepare_network)))

@@ -19,10 +19,11 @@ from typing import Any
 
 import pytest
 from apps import todo_app
+from apps.history import commit, git
 
 from harness.browser.browser import Browser
 from harness.cli_report import write
-from harness.commits import make_message, make_trailers
+from harness.commits import make_trailers
 from harness.diffs import read_diff
 from harness.features import Feature, FeatureList, PassedAt, Proof
 from harness.lock import ProjectLock
@@ -46,17 +47,6 @@ FILE = '<img src=x onerror="alert(1)">.js'
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-
-
-def git(directory: Path, *words: str, stdin: str = "") -> str:
-    command = ["git", "-C", str(directory), *words]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=True).stdout
-
-
-def commit(directory: Path, subject: str, trailers: dict[str, str], body: str = "") -> str:
-    git(directory, "add", "--all")
-    git(directory, "commit", "--quiet", "--allow-empty", "--file", "-", stdin=make_message(subject, body, trailers))
-    return git(directory, "rev-parse", "HEAD").strip()
 
 
 def feature(name: str, **more: Any) -> Feature:

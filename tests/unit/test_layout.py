@@ -26,13 +26,13 @@ PACKAGE = ROOT / "harness"
 
 LEVELS = [
     {"cli", "console", "status", "report", "log", "demo", "__main__"},
-    {"runtime", "opening", "doctor"},
+    {"runtime", "opening", "showing", "doctor"},
     {"initializer", "coding"},
     {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
     | {"context", "circles", "pictures", "outline", "symbols", "adopt"}
     | {"verify", "tools"},
     {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts"}
-    | {"repo", "worktree", "commits", "diffs", "fast_forward", "stale_locks", "git"},
+    | {"repo", "worktree", "commits", "diffs", "green", "fast_forward", "stale_locks", "git"},
     {"features", "questions", "plan_rules", "specification", "state_file", "progress", "project", "lock", "threads"}
     | {"settings", "events", "trajectory", "thread_audit", "chain", "errors", "address", ""},
 ]
