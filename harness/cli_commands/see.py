@@ -47,6 +47,24 @@ def report(
             typer.echo("No browser could be started; open the file yourself.", err=True)
 
 
+@app.command()
+def steer(
+    thread: Annotated[str, typer.Argument(metavar="THREAD", help="The build; `harness threads` lists them.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Your word; - for standard input.")],
+    directory: Dir = HERE,
+) -> None:
+    """Say a word to the session in work.
+
+    It hears it at its next turn, as your word; what the contract expects stays as it is. Where nobody is at work the
+    next session hears it first. It is told once, and kept in the log and the audit.
+
+    Example: harness steer t-20261121-3f9a "the logo is in assets/logo.svg" my-app
+    """
+    from harness.cli_steer import say
+
+    typer.echo(say(directory, thread, text))
+
+
 @app.command("open")
 def open_(
     directory: Dir = HERE,

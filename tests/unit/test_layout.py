@@ -31,7 +31,7 @@ LEVELS = [
     {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
     | {"context", "circles", "pictures", "outline", "symbols", "adopt"}
     | {"verify", "tools"},
-    {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts"}
+    {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts", "steering"}
     | {"repo", "worktree", "commits", "diffs", "green", "fast_forward", "stale_locks", "git"},
     {"features", "questions", "plan_rules", "specification", "state_file", "progress", "project", "lock", "threads"}
     | {"settings", "events", "trajectory", "thread_audit", "chain", "errors", "address", ""},
