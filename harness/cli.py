@@ -16,12 +16,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness.cli_commands import build, check, decide, gate, look, memory, plan, prove
+from harness.cli_commands import build, check, decide, gate, look, memory, plan, prove, see
 from harness.cli_commands.options import HELP
 from harness.errors import HarnessError, Interrupted, StopRun
 
 app = typer.Typer(help="Builds software feature by feature and proves each one in a real browser.", **HELP)
-for group in (build, look, prove, decide):
+for group in (build, look, see, prove, decide):
     app.add_typer(group.app)
 app.add_typer(plan.app, name="plan")
 app.add_typer(check.app, name="check")

@@ -73,7 +73,7 @@ async def verify_on_change(wish: Wish) -> int:
     project = Project.find(wish.directory)
     repo = await asyncio.to_thread(Repo.open, project.directory)
     outputs = [Path(os.path.realpath(path)) for path in (wish.junit, wish.html) if path]
-    async with _stop_signals() as stop, _changes(project.directory, repo, outputs) as changed:
+    async with stop_signals() as stop, _changes(project.directory, repo, outputs) as changed:
         return await keep_verifying(lambda: _code_of(wish), changed, stop)
 
 
@@ -120,7 +120,8 @@ async def _end(task: asyncio.Task[Any]) -> None:
 
 
 @asynccontextmanager
-async def _stop_signals() -> AsyncIterator[asyncio.Event]:
+async def stop_signals() -> AsyncIterator[asyncio.Event]:
+    """Set by Ctrl-C."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.events import Event, Events
     from harness.features import Feature, FeatureList
 
-_LASTING = {"commit": "green", "state": "yellow", "notice": "", "contract": "dim"}
+_LASTING = {"commit": "green", "state": "yellow", "notice": "", "contract": "dim", "word": "cyan"}
 """Events that stay on the screen, and their colour; a verdict stays when it says no."""
 
 _COLUMNS = ("feature", "state", "commit", "proof", "what", "evidence")

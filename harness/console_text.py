@@ -113,6 +113,10 @@ def _recall(event: events.Recalled) -> str:
     return one_line(f"recalled by {event.source}: {titles}", 200)
 
 
+def _word(event: events.Steered) -> str:
+    return one_line(f"told the session: {event.text}", 300)
+
+
 def _contract(event: events.ContractWritten) -> str:
     return one_line(f"contract {event.feature_id}: {event.acts} acts, {event.expectations} expectations")
 
@@ -162,6 +166,7 @@ _TELLERS: dict[str, Any] = {
     "tool": _tool,
     "recall": _recall,
     "contract": _contract,
+    "word": _word,
     "binding": _binding,
     "replay": _replay,
     "commit": _commit,

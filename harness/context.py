@@ -6,8 +6,8 @@ Then, in this order, and each time far enough that the prompt's prefix stays the
     condense    old tool results become a line that says what they were
     hand over   old turns become a handover that the model writes: decisions, open problems, files
 
-The role's prompt, the brief with the feature and its contract, and the evidence that the attempt works on are always
-sent. What is kept in the checkpoint never changes; this is only what is shown of it.
+The role's prompt, the brief with the feature and its contract, the evidence that the attempt works on and a person's
+words are always sent. What is kept in the checkpoint never changes; this is only what is shown of it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from harness.pictures import KEPT as PICTURES_KEPT
 from harness.pictures import SHOWN as PICTURES_SHOWN
 from harness.pictures import all_but, count_pictures, shows_pictures, without_pictures
 from harness.prompts import fence
+from harness.steering import is_word
 
 if TYPE_CHECKING:
     from harness.events import Events
@@ -167,6 +168,7 @@ def sent(messages: Sequence[AnyMessage], cut: Cut, evidence: int = 0) -> list[Ba
     if cut.since:
         if HEAD <= evidence < start:
             head.append(messages[evidence])
+        head += [message for message in messages[HEAD:start] if is_word(message.text)]
         head.append(HumanMessage(_HANDED_OVER + fence(cut.handover, "handover")))
     return [*head, *_condensed(messages, start, cut)]
 

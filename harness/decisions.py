@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.desk import Desk
 from harness.errors import FeatureFileError, SetupError
 from harness.events import StateChanged
-from harness.features import SKIPPED, park, reopen
+from harness.features import REOPENED_BY_PERSON, SKIPPED, park, reopen
 from harness.state_file import file_errors, parse_json
 from harness.verify.author import Agreed, Draft, Known, agree, draft_problems, write_contract
 from harness.verify.check import Check
@@ -103,7 +103,7 @@ async def redo(parts: Parts, ledger: Ledger, feature_id: str, why: str) -> str:
     feature = features.get(feature_id)
     if not feature.passes and feature.status == "open":
         raise SetupError(f"{feature_id} is open.", f"`harness run --feature {feature_id}` builds it.")
-    reason = f"reopened by a person{_because(why)}"
+    reason = f"{REOPENED_BY_PERSON}{_because(why)}"
     await _commit(parts, ledger, reopen(features, feature_id, reason), feature_id, "reopened", reason)
     return f"{feature_id} is open and comes next; `harness run` builds it."
 

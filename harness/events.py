@@ -127,6 +127,15 @@ class Decided(_Event):
     reason: str = ""
 
 
+class Steered(_Event):
+    """A person's word reached the session in work."""
+
+    kind: Literal["word"] = "word"
+    text: str
+    word_id: str
+    """The same when a kill made it be told again."""
+
+
 class Recalled(_Event):
     """Memory was asked; kept so that its worth can be measured."""
 
@@ -250,6 +259,7 @@ Event = Annotated[
     | ToolReturned
     | FileChanged
     | Decided
+    | Steered
     | Recalled
     | ContractWritten
     | NamesBound

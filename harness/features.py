@@ -298,6 +298,8 @@ def refute(features: FeatureList, feature_id: str, reason: str) -> FeatureList:
 
 SKIPPED = "skipped by a person"
 """How the reason begins when nobody but a person may take it up again."""
+REOPENED_BY_PERSON = "reopened by a person"
+"""How the reason begins when a person wants it done again; nothing was found to be broken."""
 NEEDS_DECISION = "needs decision:"
 """How the reason begins when only a person can say whether an earlier feature may change."""
 

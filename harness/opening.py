@@ -113,6 +113,7 @@ async def open_parts(
     from harness.recording import Recorder
     from harness.repo import Repo
     from harness.sandbox.processes import reap
+    from harness.steering import Steering
     from harness.trajectory import Trajectory
 
     settings = settings_of(directory, flags, events)
@@ -154,7 +155,19 @@ async def open_parts(
             is_known = any(record.thread_id == thread_id for record in load_threads(project))
             meter.earlier = spent_before(project) if is_known else Spent()
         budget.before = meter.earlier
-        yield Parts(project, settings, thread_id, repo, model, memory, events, checkpointer, budget, thread_audit)
+        yield Parts(
+            project,
+            settings,
+            thread_id,
+            repo,
+            model,
+            memory,
+            events,
+            checkpointer,
+            budget,
+            thread_audit,
+            Steering(project, thread_id),
+        )
 
 
 async def _open_audit(project: Project, repo: Repo, thread_id: str, mask: Callable[[str], str]) -> ThreadAudit:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.memory.recall import Memory
     from harness.model import Model
     from harness.repo import Repo
+    from harness.steering import Steering
     from harness.thread_audit import ThreadAudit
 
 
@@ -36,6 +37,8 @@ class Parts:
     budget: Budget
     audit: ThreadAudit | None = None
     """Of the thread; its last line is carried by commits."""
+    steering: Steering | None = None
+    """The person's words for the thread."""
 
     @property
     def branch(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -111,6 +112,23 @@ class Repo:
     async def read(self, name: str, at: str = "HEAD") -> str | None:
         """A file of the project as a commit has it; None when it has none."""
         return await read_file(self.git, name, self.prefix, at)
+
+    async def files_of(self, sha: str) -> list[str]:
+        """Paths that a commit has in the project's directory, relative to it."""
+        where = ("--", f"{self.prefix}/") if self.prefix else ()
+        names = await self.git.paths("ls-tree", "-r", "-z", "--name-only", "--full-tree", sha, *where)
+        return [from_root(name, self.prefix) for name in names]
+
+    async def export(self, sha: str, place: Path) -> None:
+        """Write the files of a commit into an empty directory, which git does not know of.
+
+        Raises: RepoError: there is no such commit, or no room.
+        """
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="export-") as directory:
+            env = {"GIT_INDEX_FILE": str(Path(directory, "index"))}
+            await self.git.run("read-tree", await resolve(self.git, sha), env=env)
+            await self.git.run("checkout-index", "--all", "--force", f"--prefix={place}/", env=env)
 
     async def find_commit(self, trailers: Mapping[str, str], tip: str = "HEAD") -> str | None:
         """The newest commit reachable from `tip` that carries all of the trailers."""

@@ -25,11 +25,12 @@ from pydantic import Field, ValidationError
 from harness.circles import going_in_circles
 from harness.context import Context, Cut, handover_by_code, sent, shorter_cuts
 from harness.errors import Refused, ToolFailed, ToolRetry
-from harness.events import Decided, Noticed, ToolReturned
+from harness.events import Decided, Noticed, Steered, ToolReturned
 from harness.journal import Journal, Result
 from harness.model.faults import ContextOverflow
 from harness.model.strict import unique_ids
 from harness.pictures import Pictures, message_of
+from harness.steering import Word, as_message
 from harness.tools.tool import Arguments, Shown, Tool
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ class _State(TypedDict, total=False):
     why: str
     """What led nowhere, when that ended it."""
     finish: dict[str, Any]
+    steered: list[str]
+    """Ids of the person's words that the conversation holds."""
 
 
 _NEW: _State = {
@@ -211,7 +214,10 @@ class Session:
         self._parts.budget.check()
         if limit := self._limit(state):
             return {"ended": limit}
-        messages, evidence = state["messages"], state["evidence"]
+        steering = self._parts.steering
+        heard = steering.hear(state.get("steered", []), self._told) if steering else []
+        words = [HumanMessage(as_message(word.text)) for word in heard]
+        messages, evidence = [*state["messages"], *words], state["evidence"]
         before = Cut(state["condensed"], state["since"], state["handover"], state["pictures"])
         fitting = await self._context.fit(messages, before, evidence, state["context_tokens"])
         for cut in shorter_cuts(messages, fitting):
@@ -221,7 +227,8 @@ class Session:
                 continue
             unique_ids(reply.message, list(messages))  # also among those that were not sent
             return {
-                "messages": [reply.message],
+                "messages": [*words, reply.message],
+                **self._heard(state, heard),
                 "turns": state["turns"] + 1,
                 "context_tokens": reply.usage.input_tokens + reply.usage.output_tokens,
                 "condensed": cut.condensed,
@@ -231,6 +238,14 @@ class Session:
                 "ended": "",
             }
         return {"ended": "context full", "why": handover_by_code(messages, len(messages), before.handover)}
+
+    def _told(self, word: Word) -> None:
+        self._parts.events.emit(Steered(text=word.text, word_id=word.word_id))
+
+    @staticmethod
+    def _heard(state: _State, words: Sequence[Word]) -> _State:
+        """The ids go into the checkpoint that holds the words."""
+        return {"steered": [*state.get("steered", []), *(word.word_id for word in words)]} if words else {}
 
     async def _ask(self, messages: list[BaseMessage], since: int) -> Reply:
         """After a handover turns are counted anew, so the conversation has another name."""
@@ -247,6 +262,8 @@ class Session:
             ToolMessage(f"not carried out: {call['error']}", tool_call_id=str(call["id"]))
             for call in message.invalid_tool_calls
         ]
+        if self._parts.steering:
+            self._parts.steering.settle(state.get("steered", []))
         finish: dict[str, Any] = {}
         seen: list[tuple[str, str, str]] = []
         await self._restored

@@ -20,6 +20,7 @@ from harness.features import Feature, FeatureList, Totals
 from harness.lock import Holder
 from harness.progress import Progress, ProgressTotals
 from harness.project import Project, find_git, read_holder
+from harness.steering import Steering, Word
 from harness.threads import ThreadRecord, given_spec, latest_thread
 from harness.verify.history import History
 from harness.verify.last import LastVerify, load_last
@@ -54,6 +55,8 @@ class Status:
     """The branch that holds more than the user's checkout; empty when none does."""
     last_verify: LastVerify | None = None
     """What `harness verify` found last; None: it never ran."""
+    words: tuple[Word, ...] = ()
+    """What a person said that no session has heard yet."""
 
     @property
     def totals(self) -> Totals:
@@ -87,6 +90,7 @@ def read_status(directory: Path | str) -> Status:
         flaky=History.load(project.state_dir).flaky(),
         behind=f"harness/{thread.thread_id}" if thread and is_behind and thread.stage == "build" else "",
         last_verify=load_last(project),
+        words=tuple(Steering(project, thread.thread_id).waiting()) if thread else (),
     )
 
 
@@ -162,6 +166,7 @@ def as_json(status: Status) -> str:
         "used": {"sessions": used.sessions, "turns": used.turns, "tokens": used.tokens, "cost_usd": used.cost_usd},
         "behind": status.behind,
         "last_verify": status.last_verify.model_dump(mode="json") if status.last_verify else None,
+        "words": [word.model_dump(mode="json") for word in status.words],
         "next": next_step(status),
         "features": [f.model_dump(mode="json") for f in (status.features or FeatureList()).features],
     }
@@ -229,6 +234,9 @@ def _tail(status: Status) -> Iterator[tuple[str, str]]:
         yield "last verify", str(status.last_verify)
     if (used := status.progress.totals).sessions:
         yield "used", used_words(used)
+    for word in status.words:
+        when = "at the next turn" if status.session else "when its next session starts"
+        yield "your word", f"is told {when}: {one_line(word.text, 200)}"
     if status.behind:
         where = shlex.quote(str(status.project.directory))
         yield "not taken in", f"this list is on {status.behind}: `git -C {where} merge {status.behind}` takes it in"

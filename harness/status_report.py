@@ -6,12 +6,15 @@ Apart from `harness.status` because commits are found by their trailers, which n
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from harness.console import features_table, print_table
 from harness.errors import HarnessError
 from harness.project import Project
 from harness.status import Status, read_status
+
+if TYPE_CHECKING:
+    from harness.commits import Commit
 
 COMMITS = 20_000
 """How far back commits are looked for."""
@@ -26,12 +29,13 @@ async def print_report(directory: Path, stream: IO[str]) -> None:
     if not status.features or not status.features.features:
         return
     evidence = _evidence(status.project)
-    print_table(features_table(status.features, await _commits(status), evidence), stream)
+    commits = {name: commit.sha for name, commit in (await proved_commits(status)).items()}
+    print_table(features_table(status.features, commits, evidence), stream)
     if evidence:
         print(f"Evidence lies in {status.project.evidence_dir}", file=stream)
 
 
-async def _commits(status: Status) -> dict[str, str]:
+async def proved_commits(status: Status) -> dict[str, Commit]:
     """Feature id -> its newest pass commit. A table without commits is better than none."""
     from harness.repo import Repo
 
@@ -42,7 +46,7 @@ async def _commits(status: Status) -> dict[str, str]:
     except HarnessError:
         return {}
     proved = [c for c in newest_first if "Harness-Feature" in c.trailers and "Harness-Event" not in c.trailers]
-    return {commit.trailers["Harness-Feature"]: commit.sha for commit in reversed(proved)}
+    return {commit.trailers["Harness-Feature"]: commit for commit in reversed(proved)}
 
 
 def _evidence(project: Project) -> dict[str, str]:

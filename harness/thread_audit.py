@@ -23,11 +23,31 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.chain import ChainFile, Sealed, load_chain
 from harness.errors import ContractError, FeatureFileError
-from harness.events import Committed, Decided, FileChanged, NetworkAsked, StateChanged, ToolReturned, VerdictReached
+from harness.events import (
+    Committed,
+    Decided,
+    FileChanged,
+    NetworkAsked,
+    StateChanged,
+    Steered,
+    ToolReturned,
+    VerdictReached,
+)
 from harness.trajectory import OUTSIDE, session_after
 
 Kind = Literal[
-    "command", "file", "browser", "tool", "network", "verdict", "commit", "state", "dispute", "sandbox", "continued"
+    "command",
+    "file",
+    "browser",
+    "tool",
+    "network",
+    "verdict",
+    "commit",
+    "state",
+    "dispute",
+    "sandbox",
+    "word",
+    "continued",
 ]
 
 BROKEN = (
@@ -202,6 +222,10 @@ def _decided(event: Decided) -> Deed:
     return Deed(kind=event.topic, what=event.what, decision=event.decision, by=event.by, detail=event.reason)
 
 
+def _word(event: Steered) -> Deed:
+    return Deed(kind="word", what=event.text, decision="told", by="person", detail=event.word_id)
+
+
 def _network(event: NetworkAsked) -> Deed:
     decision = "allowed" if event.allowed else "refused"
     return Deed(
@@ -231,6 +255,7 @@ _TELLERS: dict[str, Callable[[Any], Deed | None]] = {
     "tool": _tool,
     "file": _file,
     "decision": _decided,
+    "word": _word,
     "network": _network,
     "verdict": _verdict,
     "commit": _commit,

@@ -24,6 +24,7 @@ import h11
 
 from harness.events import NetworkAsked
 from harness.sandbox.hosts import AllowedHost, find
+from harness.sandbox.relay import PIECE_BYTES, close, relay
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Addresses of a name."""
@@ -41,7 +42,6 @@ NOTED = 1000
 """Different refusals that are told, and hosts of each line that allows several; a program may ask for ever."""
 NAME = 255
 """Characters of a name that are told."""
-PIECE_BYTES = 1 << 16
 BETWEEN_TWO = {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"upgrade", b"te", b"host"}
 """Headers that concern the way to us, or that we write ourselves."""
 
@@ -108,7 +108,7 @@ class _Proxy:
             pass
         finally:
             self._tasks.discard(task)
-            await _close(writer)
+            await close(writer)
 
     def stop(self) -> None:
         for task in self._tasks:
@@ -127,9 +127,9 @@ class _Proxy:
             else:
                 far_writer.write(_head_for(request))
             far_writer.write(rest)
-            await _relay((reader, far_writer), (far_reader, writer))
+            await relay((reader, far_writer), (far_reader, writer))
         finally:
-            await _close(far_writer)
+            await close(far_writer)
 
     async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         allowed = find(self._hosts, host, port)
@@ -210,26 +210,3 @@ def _answer(refused: _Refused) -> bytes:
     body = f"{refused.reason}\n".encode(errors="replace")
     head = f"HTTP/1.1 {refused.status} Refused\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
     return f"{head}Connection: close\r\n\r\n".encode() + body
-
-
-async def _relay(*ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
-    """Both ways until both are over."""
-    async with asyncio.TaskGroup() as group:
-        for reader, writer in ways:
-            group.create_task(_pour(reader, writer))
-
-
-async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while piece := await reader.read(PIECE_BYTES):
-            writer.write(piece)
-            await writer.drain()
-    with contextlib.suppress(OSError):
-        if writer.can_write_eof():
-            writer.write_eof()
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        writer.close()
-        await writer.wait_closed()

@@ -31,6 +31,22 @@ sys.stdin.read()
 A socket stays in the namespace it was made in, whoever holds it: with a port, one that listens here is handed out.
 """
 
+DIAL = """
+import socket, sys
+asked = socket.socket(fileno=int(sys.argv[1]))
+print("up", flush=True)
+while word := asked.recv(16):
+    try:
+        made = socket.create_connection(("127.0.0.1", int(word)), 5)
+    except OSError:
+        asked.send(b"-")
+        continue
+    made.settimeout(None)
+    socket.send_fds(asked, [b"+"], [made.fileno()])
+    made.close()
+"""
+"""Connects inside to each port it is asked for and hands the socket out; lives until nobody can ask any more."""
+
 START_SECONDS = 20.0
 
 
@@ -68,6 +84,56 @@ async def hold(port: int | None = None) -> Holder:
         process = await _started(command(str(port), str(theirs.fileno())), theirs.fileno())
         _, (listener,), _, _ = socket.recv_fds(ours, 1, 1)
     return Holder(process, socket.socket(fileno=listener))
+
+
+class Dialer:
+    """Makes connections to what listens on a private loopback, for use outside of it; from `dialer`."""
+
+    def __init__(self, process: Process, asked: socket.socket) -> None:
+        self._process, self._asked, self._one = process, asked, asyncio.Lock()
+
+    async def connect(self, port: int) -> socket.socket:
+        """A connection to a port inside.
+
+        Raises: OSError: nothing answers there, or the loopback is gone.
+        """
+        async with self._one:
+            asking = asyncio.ensure_future(asyncio.to_thread(self._connect, port))
+            try:
+                return await asyncio.shield(asking)
+            except asyncio.CancelledError:
+                with contextlib.suppress(OSError):
+                    (await asking).close()  # else the next one would be given it
+                raise
+
+    def _connect(self, port: int) -> socket.socket:
+        self._asked.send(str(port).encode())
+        word, found, _, _ = socket.recv_fds(self._asked, 1, 1)
+        if word == b"+" and found:
+            return socket.socket(fileno=found[0])
+        raise ConnectionRefusedError(f"nothing answers on port {port}")
+
+    async def close(self) -> None:
+        """No more connections; those that were made stay."""
+        self._asked.close()
+        await _end(self._process)
+
+
+async def dialer(holder_pid: int) -> Dialer:
+    """Reach into the loopback of a holder.
+
+    Raises: ShellError: it cannot be joined.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        join = [program("nsenter"), "-t", str(holder_pid), "-U", "-n", "--preserve-credentials", "--"]
+        argv = [*join, sys.executable, "-I", "-S", "-c", DIAL, str(theirs.fileno())]
+        try:
+            process = await _started(argv, theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
+    return Dialer(process, ours)
 
 
 async def _started(argv: list[str], *passed: int) -> Process:

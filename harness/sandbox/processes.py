@@ -60,6 +60,8 @@ class Room:
         self._journal = Journal(journal)
         self._logs = journal.parent / f"{journal.name}.logs"
         self._holder: loopback.Holder | None = None
+        self._dialer: loopback.Dialer | None = None
+        self._reaching = asyncio.Lock()
         self._children: set[Child] = set()
         self._stand_ins: list[Path] = []
         self._ports = itertools.count(FIRST_PORT)
@@ -214,6 +216,19 @@ class Room:
             asking.cancel()
             ending.cancel()
             await asyncio.wait({asking, ending})
+
+    async def connect(self, port: int) -> socket.socket:
+        """A connection from outside to what listens on a port of this room's loopback.
+
+        Raises: OSError: nothing answers there. ShellError: the loopback cannot be joined.
+        """
+        if self._holder is None:
+            return await asyncio.to_thread(socket.create_connection, ("127.0.0.1", port), 5)
+        async with self._reaching:
+            if self._dialer is None:
+                self._dialer = await loopback.dialer(self._holder.pid)
+                self._held.push_async_callback(self._dialer.close)
+        return await self._dialer.connect(port)
 
     async def _move_in(self) -> None:
         if self.policy.mode == "project+net":

@@ -92,7 +92,7 @@ class Instance:
         """
         if self._is_fresh:
             return
-        if not (self._app.reset and self._is_running and await self._reset_by_command()):
+        if not (self._app.reset and self.is_running and await self._reset_by_command()):
             await self.stop()
             restore(self.data_dir, self._seed)
             await self._start()
@@ -103,7 +103,7 @@ class Instance:
         if self._process is None:
             return ""
         tail = self._process.output().strip()[-characters:]
-        return tail if self._is_running else f"{tail}\n(the application ended with exit code {self._process.exit_code})"
+        return tail if self.is_running else f"{tail}\n(the application ended with exit code {self._process.exit_code})"
 
     async def stop(self) -> None:
         """End it, if it runs."""
@@ -111,7 +111,8 @@ class Instance:
             await self._process.stop()
 
     @property
-    def _is_running(self) -> bool:
+    def is_running(self) -> bool:
+        """Whether its process lives."""
         return self._process is not None and self._process.running
 
     @property
@@ -192,7 +193,7 @@ async def serve(
 
     Raises: AppNotStarted: it cannot be prepared or does not answer. ShellError: the sandbox failed.
     """
-    policy = _policy_for(tree, room.policy, data_dir)
+    policy = policy_for(tree, room.policy, data_dir)
     stamp = stamp_of(tree, stamps_dir or data_dir.parent, policy, tracked)
     if app.prepare and not is_prepared and not stamp.is_valid():
         await prepare(room, app, policy, stamp, cache)
@@ -265,7 +266,8 @@ def _ended(result: CommandResult) -> str:
     return f"ended with exit code {result.exit_code}{limit}"
 
 
-def _policy_for(tree: Path, policy: Policy, data_dir: Path) -> Policy:
+def policy_for(tree: Path, policy: Policy, data_dir: Path) -> Policy:
+    """The policy of an application in some worktree, with data of its own."""
     worktree = tree
     for _ in Path(policy.subdir).parts:
         worktree = worktree.parent

@@ -33,7 +33,7 @@ def in_words(check: Check, feature: Feature, elements: Mapping[str, Locator]) ->
     contract = check.contract
     head = [f"{feature.id}: {feature.description}", _state(check, feature), ""]
     names = [f"  {_named(name, what, check.locator(name, elements))}" for name, what in contract.targets.items()]
-    shown = words.show(contract, feature.steps, notes=_proofs(check))
+    shown = words.show(contract, feature.steps, notes=proofs(check))
     found = ["", "How things are found:", *names] if names else []
     return "\n".join([*head, shown, *found, *_others(check)])
 
@@ -57,13 +57,13 @@ def as_facts(check: Check, feature: Feature, elements: Mapping[str, Locator]) ->
 
 
 def _items(check: Check) -> list[dict[str, object]]:
-    contract, proofs = check.contract, _proofs(check)
+    contract, proved = check.contract, proofs(check)
     return [
         {
             "item": index + 1,
             "step": item.step,
             "words": words.phrase(item, contract.targets),
-            "proof": proofs.get(index),
+            "proof": proved.get(index),
         }
         for index, item in enumerate(contract.items)
     ]
@@ -106,10 +106,11 @@ def _others(check: Check) -> Iterator[str]:
     """The features it changes, as a person is asked about them."""
     for name, other in (check.amended or {}).items():
         yield f"\nIt changes {name}, which would be verified so:"
-        yield words.show(other.contract, notes=_proofs(other))
+        yield words.show(other.contract, notes=proofs(other))
 
 
-def _proofs(check: Check) -> dict[int, str]:
+def proofs(check: Check) -> dict[int, str]:
+    """How each expectation was shown to be able to fail, by the item's index."""
     return {proof.item: _proof(proof) for proof in check.proof}
 
 

@@ -25,27 +25,17 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "harness"
 
 LEVELS = [
-    {"cli", "console", "status", "log", "demo", "__main__"},
-    {"runtime", "opening", "doctor"},
+    {"cli", "console", "status", "report", "log", "demo", "__main__"},
+    {"runtime", "opening", "showing", "doctor"},
     {"initializer", "coding", "gate", "claims"},
     {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
     | {"plan_queue", "plan_wishes"}
     | {"context", "circles", "pictures", "outline", "symbols", "adopt"}
     | {"verify", "tools"},
-    {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts"}
-    | {"repo", "worktree", "commits", "fast_forward", "stale_locks", "git"},
-    {
-        "features",
-        "plan_rules",
-        "plan_change",
-        "plan_text",
-        "specification",
-        "state_file",
-        "progress",
-        "project",
-        "lock",
-        "threads",
-    }
+    {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts", "steering"}
+    | {"repo", "worktree", "commits", "diffs", "green", "fast_forward", "stale_locks", "git"},
+    {"features", "questions", "plan_rules", "plan_change", "plan_text", "specification", "state_file", "progress"}
+    | {"project", "lock", "threads"}
     | {"settings", "events", "trajectory", "thread_audit", "chain", "errors", "address", ""},
 ]
 """From the door to the cellar: a room imports its own level and those below. "" is the package itself."""
