@@ -25,6 +25,16 @@ _ACTED_ON = re.compile(
 )
 """Files that shells, editors, agents, git and CI of the person act on when they merely open or receive the project."""
 
+_SHAPE = (
+    "-z",
+    "--full-history",
+    "--name-only",
+    "--no-renames",
+    "--diff-merges=first-parent",
+    "--format=%x00%H%x00%cI%x00%B",
+)
+"""How `git log` tells commits with their files, for `_parse_log`."""
+
 
 def begun_unasked(files: Sequence[str]) -> list[str]:
     """Those of some files that programs of the person act on unasked; a person should have seen them."""
@@ -72,12 +82,17 @@ def split_message(message: str) -> tuple[str, str, dict[str, str]]:
     return subject, "\n\n".join(paragraphs[:-1]), {match[1]: match[2] for match in matches if match}
 
 
-async def find_commit(git: Git, trailers: Mapping[str, str], tip: str = "HEAD") -> str | None:
-    """Search the newest commit that carries all of the trailers; None when there is none."""
+async def find_commit(git: Git, trailers: Mapping[str, str], tip: str = "HEAD", prefix: str = "") -> str | None:
+    """Search the newest commit that carries all of the trailers; None when there is none.
+
+    Args:
+        prefix: only those that touch this directory: another project of the repository may have a thread of that name.
+    """
     if not trailers:
         raise RepoError("A commit can only be searched by at least one trailer.")
     patterns = [f"--grep={name}: {value}" for name, value in trailers.items()]
-    answer = await git.ask("log", "-z", "-F", "--all-match", *patterns, "--format=%H%x00%B", tip, "--")
+    shape = ("-z", "-F", "--all-match", *patterns, "--format=%H%x00%B", "--full-history")
+    answer = await git.ask("log", *shape, tip, "--", *within(prefix))
     words = answer.out.split("\0") if answer.code == 0 else []  # no commit yet is no fault
     for sha, message in zip(words[::2], words[1::2], strict=False):
         if trailers.items() <= split_message(message)[2].items():
@@ -91,6 +106,24 @@ async def read_file(git: Git, name: str, prefix: str = "", at: str = "HEAD") -> 
     return answer.out if answer.code == 0 else None
 
 
+async def list_commits(git: Git, count: int, prefix: str = "", tip: str = "HEAD") -> list[str]:
+    """Shas of the newest commits that touch the project, newest first; quick, because nothing is compared for most."""
+    if (await git.ask("rev-parse", "--verify", "--quiet", f"{tip}^{{commit}}")).code != 0:
+        return []
+    return (await git.run("log", f"-{count}", "--full-history", "--format=%H", tip, "--", *within(prefix))).split()
+
+
+async def read_commits(git: Git, shas: Sequence[str], prefix: str = "") -> list[Commit]:
+    """Just these commits, in their order."""
+    if not shas:
+        return []
+    out = await git.run(
+        *("log", "--no-walk=unsorted", "--stdin", *_SHAPE, *NO_PROGRAMS, "--", *within(prefix)),
+        stdin="".join(f"{sha}\n" for sha in shas).encode(),
+    )
+    return list(_parse_log(out.split("\0"), prefix))
+
+
 async def read_log(
     git: Git, count: int, prefix: str = "", tip: str = "HEAD", grep: str = "", *, first_parent: bool = False
 ) -> list[Commit]:
@@ -102,10 +135,9 @@ async def read_log(
     """
     if (await git.ask("rev-parse", "--verify", "--quiet", f"{tip}^{{commit}}")).code != 0:
         return []
-    shape = ["-z", "--name-only", "--no-renames", "--diff-merges=first-parent", "--format=%x00%H%x00%cI%x00%B"]
     wanted = ["-F", f"--grep={grep}"] if grep else []
     wanted += ["--first-parent"] if first_parent else []
-    out = await git.run("log", f"-{count}", *wanted, *shape, *NO_PROGRAMS, tip, "--")
+    out = await git.run("log", f"-{count}", *wanted, *_SHAPE, *NO_PROGRAMS, tip, "--", *within(prefix))
     return list(_parse_log(out.split("\0"), prefix))
 
 
@@ -120,6 +152,11 @@ def _parse_log(words: list[str], prefix: str) -> Iterator[Commit]:
         when = datetime.fromisoformat(date).astimezone(UTC)
         yield Commit(sha, subject, when, body, trailers, tuple(from_root(name, prefix) for name in names))
         position = end
+
+
+def within(prefix: str) -> tuple[str, ...]:
+    """What limits a command of git to a project in a directory of its repository; nothing for a whole one."""
+    return (f":(top,literal){prefix}",) if prefix else ()
 
 
 def from_root(name: str, prefix: str) -> str:

@@ -184,7 +184,7 @@ async def _thread(project: Project) -> list[Finding]:
 
 async def _branch_of(project: Project, thread_id: str) -> list[Finding]:
     """Does git hold what the list claims, and does the user's branch hold what the thread's does?"""
-    repo, branch = await asyncio.to_thread(Repo.open, project.directory), f"harness/{thread_id}"
+    repo, branch = await asyncio.to_thread(Repo.open, project.directory), project.branch(thread_id)
     tip = (await repo.git.ask("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")).out.strip()
     if not tip:
         text, remedy = f"The branch {branch} is gone.", "The next run makes it again from your branch."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
 
 from harness.git import Git
 
@@ -13,7 +12,7 @@ Entry = tuple[bytes, bytes, bytes]
 
 
 async def contents(git: Git, shas: Sequence[str], prefix: str, without: Sequence[str]) -> dict[str, str]:
-    """Compute what `git write-tree` would say of each commit once names below a directory are removed.
+    """Compute what `git write-tree` would say of a directory of each commit once names in it are removed.
 
     Args:
         git: where the commits are.
@@ -21,15 +20,12 @@ async def contents(git: Git, shas: Sequence[str], prefix: str, without: Sequence
         prefix: the directory, from the top; empty: the top.
         without: names in it, no paths.
     """
-    levels = ["", *_levels(prefix)]
-    asked = [f"{sha}:{level}" for sha in shas for level in levels]
-    if not asked:
+    if not shas:
         return {}
-    answer = await git.run_bytes("cat-file", "--batch", stdin="".join(f"{name}\n" for name in asked).encode())
-    trees = list(_trees(answer))
+    answer = await git.run_bytes("cat-file", "--batch", stdin="".join(f"{sha}:{prefix}\n" for sha in shas).encode())
     left_out = {name.encode() for name in without}
-    rows = [trees[n : n + len(levels)] for n in range(0, len(trees), len(levels))]
-    return {sha: _without(row, prefix, left_out) for sha, row in zip(shas, rows, strict=True)}
+    kept = [[entry for entry in tree if entry[1] not in left_out] for tree in _trees(answer)]
+    return {sha: _id(entries) for sha, entries in zip(shas, kept, strict=True)}
 
 
 async def read_files(
@@ -69,12 +65,6 @@ def _blobs(answer: bytes) -> Iterator[bytes]:
         position = end + size + 2
 
 
-def _levels(prefix: str) -> list[str]:
-    """`a/b` -> `a`, `a/b`."""
-    path = PurePosixPath(prefix)
-    return [str(level) for level in (*reversed(path.parents), path) if str(level) != "."] if prefix else []
-
-
 def _trees(answer: bytes) -> Iterator[list[Entry]]:
     """Take the answer of `cat-file --batch` apart; what is missing is an empty tree."""
     position = 0
@@ -97,20 +87,7 @@ def _entries(tree: bytes, id_bytes: int) -> Iterator[Entry]:
         position = end + 1 + id_bytes
 
 
-def _without(levels: Sequence[list[Entry]], prefix: str, left_out: set[bytes]) -> str:
-    """The id of the top, its deepest level without the names; a level that is empty then is left out above."""
-    entries = [entry for entry in levels[-1] if entry[1] not in left_out]
-    for above, name in zip(reversed(levels[:-1]), reversed(PurePosixPath(prefix).parts), strict=True):
-        inner = _id(entries)
-        entries = [
-            (mode, title, inner if title == name.encode() else own)
-            for mode, title, own in above
-            if entries or title != name.encode()
-        ]
-    return _id(entries).hex()
-
-
-def _id(entries: Sequence[Entry]) -> bytes:
+def _id(entries: Sequence[Entry]) -> str:
     body = b"".join(mode + b" " + name + b"\0" + own for mode, name, own in entries)
     algorithm = hashlib.sha256 if entries and len(entries[0][2]) == 32 else hashlib.sha1
-    return algorithm(b"tree %d\0" % len(body) + body).digest()
+    return algorithm(b"tree %d\0" % len(body) + body).hexdigest()

@@ -260,9 +260,18 @@ class Ledger:
         if branch is None or branch == self._parts.branch:
             return
         moved = await self._parts.repo.fast_forward(branch, await self.head())
+        if not moved.moved and await self._take_in_others(branch):
+            moved = await self._parts.repo.fast_forward(branch, await self.head())
         if not moved.moved and moved.reason:
             text = f"Your branch {branch} stays where it is: {moved.reason}"
             self._parts.events.emit(Noticed(text=f"{text} Take the work in with `git merge {self._parts.branch}`."))
+
+    async def _take_in_others(self, branch: str) -> bool:
+        """Merge a branch on which meanwhile only other directories of the repository were changed."""
+        tree = await self.tree()
+        if not tree.prefix or not await tree.is_left_alone_since_fork(branch):
+            return False
+        return (await tree.merge(branch)).merged
 
     async def take_in_user_commits(self) -> tuple[str, ...]:
         """Merge what the user committed; returns ids of features they added.

@@ -43,7 +43,7 @@ class Parts:
     @property
     def branch(self) -> str:
         """Where proved work of the thread is committed."""
-        return f"harness/{self.thread_id}"
+        return self.project.branch(self.thread_id)
 
     @property
     def worktree_path(self) -> Path:

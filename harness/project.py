@@ -28,6 +28,7 @@ __all__ = [
     "find_git",
     "read_holder",
     "state_root",
+    "thread_branch",
     "write_atomic",
 ]
 
@@ -45,6 +46,19 @@ def check_name(thread_id: str) -> str:
         f"{thread_id!r} cannot be a thread id.",
         "Use letters, digits, '-', '_' and single dots, at most 63, beginning with a letter or digit.",
     )
+
+
+def thread_branch(thread_id: str, inside: str = "") -> str:
+    """Where proved work of a thread is committed.
+
+    Args:
+        inside: the project's directory in its repository, in which other projects may have a thread of the same name;
+            empty: the project is all of it.
+    """
+    if not inside:
+        return f"harness/{thread_id}"
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(inside).name).strip("-")[:40] or "project"
+    return f"harness/{thread_id}@{readable}-{hashlib.sha256(os.fsencode(inside)).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
@@ -122,6 +136,17 @@ class Project:
     def at(self, directory: Path) -> Project:
         """The same project, its tracked files looked for in a worktree."""
         return replace(self, directory=Path(os.path.realpath(directory)))
+
+    @property
+    def inside(self) -> str:
+        """The directory inside its repository; empty when they are the same, or there is no repository."""
+        found = find_git(self.directory)
+        inside = os.path.relpath(self.directory, found.root) if found else "."
+        return "" if inside == "." else inside
+
+    def branch(self, thread_id: str) -> str:
+        """Where proved work of a thread is committed."""
+        return thread_branch(thread_id, self.inside)
 
     @property
     def features_file(self) -> Path:

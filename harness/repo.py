@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.commits import Commit, find_commit, from_root, read_file, read_log
+from harness.commits import Commit, find_commit, from_root, read_file, read_log, within
 from harness.errors import RepoError, SetupError
 from harness.fast_forward import FastForward, fast_forward
 from harness.git import Git, find_identity, init_repository, refuse_foreign_environment, write_identity
@@ -92,9 +92,10 @@ class Repo:
         return (await self.git.ask("rev-parse", "--verify", "--quiet", "HEAD^{commit}")).code == 0
 
     async def dirty(self) -> list[str]:
-        """Files of the user's that differ from the last commit or are new; ignored ones not."""
+        """Files of the user's that differ from the last commit or are new; ignored ones not, nor other directories."""
         shape = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal", "--ignore-submodules=all")
-        return [from_root(line[3:], self.prefix) for line in await self.git.paths("status", *shape)]
+        found = await self.git.paths("status", *shape, "--", *within(self.prefix))
+        return [from_root(line[3:], self.prefix) for line in found]
 
     async def visible_files(self) -> list[str]:
         """Paths in the user's checkout that are tracked or would be, relative to its top directory."""
@@ -132,7 +133,7 @@ class Repo:
 
     async def find_commit(self, trailers: Mapping[str, str], tip: str = "HEAD") -> str | None:
         """The newest commit reachable from `tip` that carries all of the trailers."""
-        return await find_commit(self.git, trailers, tip)
+        return await find_commit(self.git, trailers, tip, self.prefix)
 
     async def with_trailer(self, name: str) -> list[Commit]:
         """Commits of the checked-out history that carry a trailer, newest first."""

@@ -7,7 +7,6 @@ in its worktree. A file there may be an empty stand-in while a sandbox is open; 
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from harness.errors import SetupError
 from harness.features import Feature, FeatureList, Totals
 from harness.lock import Holder
 from harness.progress import Progress, ProgressTotals
-from harness.project import Project, find_git, read_holder
+from harness.project import Project, read_holder
 from harness.steering import Steering, Word
 from harness.threads import ThreadRecord, given_spec, latest_thread
 from harness.verify.history import History
@@ -88,7 +87,7 @@ def read_status(directory: Path | str) -> Status:
         session=_session_at_work(project, thread) if thread and holder else "",
         last_failure=_last_failure(project, thread),
         flaky=History.load(project.state_dir).flaky(),
-        behind=f"harness/{thread.thread_id}" if thread and is_behind and thread.stage == "build" else "",
+        behind=project.branch(thread.thread_id) if thread and is_behind and thread.stage == "build" else "",
         last_verify=load_last(project),
         words=tuple(Steering(project, thread.thread_id).waiting()) if thread else (),
     )
@@ -101,9 +100,7 @@ def current_features(directory: Path | str) -> FeatureList:
 
 def worktree_of(project: Project, thread_id: str) -> Project | None:
     """The project inside a thread's worktree; None when it is not there."""
-    found = find_git(project.directory)
-    inside = os.path.relpath(project.directory, found.root) if found else "."
-    place = project.worktrees_dir / thread_id / inside
+    place = project.worktrees_dir / thread_id / project.inside
     return project.at(place) if place.is_dir() else None
 
 

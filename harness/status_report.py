@@ -39,7 +39,7 @@ async def proved_commits(status: Status) -> dict[str, Commit]:
     """Feature id -> its newest pass commit. A table without commits is better than none."""
     from harness.repo import Repo
 
-    tip = f"harness/{status.thread.thread_id}" if status.thread else "HEAD"
+    tip = status.project.branch(status.thread.thread_id) if status.thread else "HEAD"
     try:
         repo = Repo.open(status.project.directory)
         newest_first = [*await repo.log(COMMITS, tip), *await repo.log(COMMITS)]

@@ -2,8 +2,9 @@
 
 Everything in it may have been written by a model. Its `.git` is never read (commands name the git directory), other
 repositories inside it are refused, and looking at changes uses an index of its own, so that looking changes nothing.
-Paths are given and returned relative to the project directory; work and commits always cover the whole checkout,
-because what was proved is the whole tree.
+Paths are given and returned relative to the project directory. Work and commits cover all of that directory, because
+what was proved is its whole tree, and nothing else: where the project lies in a directory of a larger repository, what
+the other directories hold is what was committed there by others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.commits import Commit, find_commit, from_root, make_message, read_file, read_log, split_message, to_root
+from harness.commits import (
+    Commit,
+    find_commit,
+    from_root,
+    list_commits,
+    make_message,
+    read_commits,
+    read_file,
+    read_log,
+    split_message,
+    to_root,
+    within,
+)
 from harness.errors import RepoError
 from harness.git import NO_PROGRAMS, Git
 from harness.git_trees import read_files
@@ -59,6 +72,11 @@ class Worktree:
     """What had to be put right to open it, in words."""
 
     @property
+    def _all(self) -> tuple[str, ...]:
+        """The whole project, for a command of git."""
+        return within(self.prefix) or (":/",)
+
+    @property
     def directory(self) -> Path:
         """The project directory in this checkout."""
         return self.path / self.prefix
@@ -79,6 +97,11 @@ class Worktree:
         made = [split_message(message)[2] for message in messages if message.strip()]
         return bool(made) and all("Harness-Thread" in trailers for trailers in made)
 
+    async def is_left_alone_since_fork(self, branch: str) -> bool:
+        """Whether no commit on a branch since the fork touches the project."""
+        since = f"{await self.fork_point(branch)}..refs/heads/{branch}"
+        return not (await self.git.run("rev-list", "-1", "--full-history", since, "--", *self._all)).strip()
+
     async def read(self, name: str, at: str = "HEAD") -> str | None:
         """A file as a commit has it, whatever lies in the tree; None when it has none."""
         return await read_file(self.git, name, self.prefix, at)
@@ -90,14 +113,14 @@ class Worktree:
 
     async def files(self) -> list[str]:
         """Tracked paths of the project."""
-        names = await self.git.paths("ls-files", "-z", "--", f":(top,literal){self.prefix}" if self.prefix else ":/")
+        names = await self.git.paths("ls-files", "-z", "--", *self._all)
         return [from_root(name, self.prefix) for name in names]
 
     async def same_code(self, sha: str, other: str, without: Sequence[str]) -> bool:
-        """Whether two commits hold the same, some names left out."""
+        """Whether two commits hold the same of the project, some names left out."""
         left_out = [f":(top,exclude,literal){to_root(name, self.prefix)}" for name in without]
         shape = ("--quiet", "--no-renames", *NO_PROGRAMS)
-        answer = await self.git.ask("diff", *shape, await resolve(self.git, sha), other, "--", ":/", *left_out)
+        answer = await self.git.ask("diff", *shape, await resolve(self.git, sha), other, "--", *self._all, *left_out)
         return answer.code == 0
 
     async def reset(self, sha: str) -> None:
@@ -112,7 +135,7 @@ class Worktree:
         sha = await resolve(self.git, base)
         async with self._staged_copy() as env:
             shape = ("--cached", "--name-only", "--no-renames", "-z")
-            names = await self.git.paths("diff", *shape, *NO_PROGRAMS, sha, "--", env=env)
+            names = await self.git.paths("diff", *shape, *NO_PROGRAMS, sha, "--", *self._all, env=env)
         return [from_root(name, self.prefix) for name in names]
 
     async def diff(self, base: str) -> bytes:
@@ -120,7 +143,7 @@ class Worktree:
         sha = await resolve(self.git, base)
         async with self._staged_copy() as env:
             shape = ("--cached", "--binary", "--full-index", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/")
-            return await self.git.run_bytes("diff", *shape, *NO_PROGRAMS, sha, "--", env=env)
+            return await self.git.run_bytes("diff", *shape, *NO_PROGRAMS, sha, "--", *self._all, env=env)
 
     async def commit(
         self,
@@ -136,7 +159,7 @@ class Worktree:
             subject: first line; blanks are folded.
             body: prose; may be empty.
             trailers: what the commit is for.
-            paths: only these; None: everything that is not ignored.
+            paths: only these; None: everything of the project that is not ignored.
             always: also these, even where `.gitignore` (which a model may have edited) names them.
 
         Raises:
@@ -147,7 +170,7 @@ class Worktree:
         """
         self.git.require_identity()
         await self._require_branch()
-        if made := await find_commit(self.git, trailers):
+        if made := await self.find_commit(trailers):
             return made
         await self._refuse_nested()
         await self._stage(paths, always)
@@ -158,11 +181,19 @@ class Worktree:
 
     async def find_commit(self, trailers: Mapping[str, str]) -> str | None:
         """The newest commit of this checkout's history that carries all of the trailers."""
-        return await find_commit(self.git, trailers)
+        return await find_commit(self.git, trailers, prefix=self.prefix)
 
     async def log(self, count: int, *, first_parent: bool = False) -> list[Commit]:
         """The newest commits of this checkout's history; of one line of it, when only first parents are followed."""
         return await read_log(self.git, count, self.prefix, first_parent=first_parent)
+
+    async def history(self, count: int) -> list[str]:
+        """Shas of the newest commits that touch the project, newest first."""
+        return await list_commits(self.git, count, self.prefix)
+
+    async def commits(self, shas: Sequence[str]) -> list[Commit]:
+        """Some of them."""
+        return await read_commits(self.git, shas, self.prefix)
 
     async def merge(self, branch: str) -> MergeResult:
         """Take in what a branch has and this one has not; a conflict leaves nothing behind."""
@@ -194,9 +225,17 @@ class Worktree:
             names = [_literal(to_root(name, self.prefix)) for name in without]
             if names:
                 await self.git.run("rm", "-r", "-q", "--cached", "--ignore-unmatch", "--", *names, env=env)
-            content = (await self.git.run("write-tree", env=env)).strip()
+            content = await self._content(env)
         sha = (await self.git.run("commit-tree", tree, "-p", await self.head(), "-m", "candidate")).strip()
         return Snapshot(sha, content)
+
+    async def _content(self, env: Mapping[str, str]) -> str:
+        """The id of the project's own tree in an index."""
+        if not self.prefix:
+            return (await self.git.run("write-tree", env=env)).strip()
+        if not await self.git.paths("ls-files", "-z", "--", *self._all, env=env):
+            return (await self.git.run("hash-object", "-t", "tree", "--stdin")).strip()
+        return (await self.git.run("write-tree", f"--prefix={self.prefix}/", env=env)).strip()
 
     async def nested_repositories(self) -> list[str]:
         """List `.git` entries inside the tree that are not ignored: each could bring programs of its own."""
@@ -229,7 +268,7 @@ class Worktree:
 
     async def _stage(self, paths: Sequence[str] | None, always: Sequence[str]) -> None:
         if paths is None:
-            await self.git.run("add", "--all", "--", ":/")
+            await self._add()
         else:
             await self.git.run("reset", "--mixed", "--quiet")  # forget what a killed commit had staged
         for name in (to_root(name, self.prefix) for name in (*(paths or ()), *always)):
@@ -245,8 +284,14 @@ class Worktree:
                 shutil.copy2(self.git.git_dir / "index", index)  # with its time, by which git knows what is fresh
             env = {"GIT_INDEX_FILE": str(index)}
             excluded = [f":(top,exclude,literal){name}" for name in nested]
-            await self.git.run("add", "--all", "--", ":/", *excluded, env=env)
+            await self._add(excluded, env)
             yield env
+
+    async def _add(self, excluded: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+        """Take all of the project that is not ignored into an index; a directory may hold nothing yet."""
+        shape = ("-z", "--cached", "--others", "--exclude-standard")
+        if not self.prefix or await self.git.paths("ls-files", *shape, "--", *self._all, env=env):
+            await self.git.run("add", "--all", "--", *self._all, *excluded, env=env)
 
 
 async def resolve(git: Git, revision: str) -> str:

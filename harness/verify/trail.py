@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.features import Feature, FeatureList
+from harness.project import thread_branch
 from harness.repo import Repo
 from harness.state_file import read_text
 from harness.verify import audit
@@ -82,7 +83,8 @@ async def anchors(repo: Repo, thread_id: str) -> list[str]:
 
     Raises: FeatureFileError: the chain in the last commit is broken.
     """
-    text = await repo.read(audit.AUDIT, f"refs/heads/harness/{thread_id}") or await repo.read(audit.AUDIT) or ""
+    branch = thread_branch(thread_id, repo.prefix)
+    text = await repo.read(audit.AUDIT, f"refs/heads/{branch}") or await repo.read(audit.AUDIT) or ""
     lines = audit.chain(text, Path(audit.AUDIT))
     return list(dict.fromkeys(line.done for line in lines if line.thread == thread_id and line.done))
 
