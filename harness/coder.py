@@ -23,15 +23,15 @@ from harness.session import Session, has_begun
 from harness.tools.browser import browser_tools
 from harness.tools.files import file_tools
 from harness.tools.memory import memory_tools
-from harness.tools.shell import shell_tools
-from harness.verify.app import stamp_of
+from harness.tools.shell import Preparation, shell_tools
+from harness.verify.app import NETWORK, PORTS, stamp_of
 from harness.verify.prepare_cache import PrepareCache, stamps_dir
 from harness.verify.prepared import restore
 
 if TYPE_CHECKING:
     from harness.browser.browser import Browser, Page
     from harness.parts import Parts
-    from harness.settings import VerifySettings
+    from harness.settings import Settings, VerifySettings
     from harness.worktree import Worktree
 
 
@@ -57,7 +57,7 @@ async def coder_session(
         for left in (calls_file, shell_file):
             left.unlink(missing_ok=True)  # of a session of this name whose checkpoints were lost
     async with Room.open(policy, parts.settings.sandbox, journal, parts.events.emit) as room:
-        port = await room.free_port()
+        ports = {name: str(await room.free_port()) for name in PORTS}
         window = Window(room, parts.settings.verify)
         images = parts.settings.model.images
         try:
@@ -69,8 +69,10 @@ async def coder_session(
                     images=images,
                     written=lambda path, sha256: parts.events.emit(FileChanged(path=path, sha256=sha256, role=role)),
                 ),
-                *shell_tools(room, scratch / "outputs", {"PORT": str(port)}),
-                *browser_tools(window.page, lambda: f"http://127.0.0.1:{port}", scratch / "outputs", images=images),
+                *shell_tools(room, scratch / "outputs", ports, preparation(parts.settings)),
+                *browser_tools(
+                    window.page, lambda: f"http://127.0.0.1:{ports['PORT']}", scratch / "outputs", images=images
+                ),
                 *memory_tools(
                     parts.memory,
                     project=parts.project.state_dir.name,
@@ -100,7 +102,10 @@ async def bring_what_was_made(parts: Parts, tree: Worktree, policy: Policy, jour
     """
     settings, cache = parts.settings, PrepareCache.of(parts.project, parts.settings)
     stamp = stamp_of(tree.directory, stamps_dir(parts.project), policy, await tree.files())
-    if not settings.app.prepare or stamp.is_valid():
+    if not settings.app.prepare:
+        return False
+    if stamp.is_valid():
+        restore(policy.data_dir, stamp.seed)
         return False
     key = cache.key(stamp.sources(), settings.app, settings.sandbox.prepare_network, policy)
     if not cache.has(key):
@@ -109,6 +114,14 @@ async def bring_what_was_made(parts: Parts, tree: Worktree, policy: Policy, jour
         taken = await cache.take(key, room, policy, stamp)
     restore(policy.data_dir, stamp.seed if taken else None)
     return True
+
+
+def preparation(settings: Settings) -> Preparation | None:
+    """How a session may prepare the tree itself; None: as any other command."""
+    network = NETWORK[settings.sandbox.prepare_network]
+    if not (network and settings.app.prepare):
+        return None
+    return Preparation(settings.app.prepare, network, settings.app.prepare_seconds)
 
 
 def scratch_dir(parts: Parts, name: str) -> Path:

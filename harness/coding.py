@@ -44,6 +44,7 @@ from harness.plan_queue import queued, take_in
 from harness.progress import Outcome, SessionEntry
 from harness.project import write_atomic
 from harness.prompts import load_prompt
+from harness.protocol import asked_by
 from harness.session import forget
 from harness.verify import audit
 from harness.verify.author import contract_words
@@ -233,7 +234,8 @@ class Coding:
             self.parts.events.emit(
                 SessionStarted(session_id=session_id, feature_id=desk.feature.id, attempt=attempt, brief=message)
             )
-            outcome = await session.run(load_prompt("coder"), message, attempt)
+            prompt = load_prompt("coder") + asked_by(self.parts.settings)
+            outcome = await session.run(prompt, message, attempt)
         return Command(
             goto="verify", update=_told(outcome, desk.feature) | {"seconds": _add(state, "session", started)}
         )

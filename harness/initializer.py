@@ -32,6 +32,7 @@ from harness.planning import Plan, is_vague, next_batch, revise_specification, w
 from harness.progress import SessionEntry
 from harness.project import write_atomic
 from harness.prompts import fence, load_prompt
+from harness.protocol import asked_by
 from harness.session import forget
 from harness.specification import Specification
 from harness.threads import given_file
@@ -161,7 +162,7 @@ class Initializer:
         async with coder_session(self.parts, tree, SESSION, DESK, "initializer", await tree.head()) as session:
             self.parts.events.emit(SessionStarted(session_id=SESSION, feature_id=DESK, attempt=attempt, brief=message))
             prompt = load_prompt("adapt" if self._plan().given else "scaffold")
-            outcome = await session.run(prompt, message, attempt)
+            outcome = await session.run(prompt + asked_by(self.parts.settings), message, attempt)
         return Command(goto="prove", update={"summary": outcome.summary, "turns": outcome.turns})
 
     async def prove(self, state: InitState) -> Command[Node]:

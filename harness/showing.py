@@ -268,7 +268,7 @@ async def _doors(stand: _Stand, port: int | None) -> AsyncIterator[list[int]]:
         else:
             named = f"Port {port} is" if port is not None else f"Ports from {PORT} on are"
             raise SetupError(f"{named} taken.", "Name another: --port N; 0 takes any that is free.")
-        for number in range(1, PORTS):
+        for number in range(1, len(PORTS)):
             ports.append(await _further(stack, stand, ports[0] + number, number))
         yield ports
 

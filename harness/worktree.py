@@ -237,6 +237,19 @@ class Worktree:
             return (await self.git.run("hash-object", "-t", "tree", "--stdin")).strip()
         return (await self.git.run("write-tree", f"--prefix={self.prefix}/", env=env)).strip()
 
+    async def added_below(self, sha: str, names: Sequence[str]) -> list[str]:
+        """Directories of these names, wherever they lie, of which a commit has something and HEAD has nothing."""
+        shape = ("--name-only", "--no-renames", "--diff-filter=A", "-z", *NO_PROGRAMS)
+        globs = [f":(top,glob)**/{name}/**" for name in names]
+        added = await self.git.paths("diff", *shape, "HEAD", await resolve(self.git, sha), "--", *globs)
+        found = {_down_to(path, names) for path in added}
+        before = (
+            await self.git.paths("ls-tree", "-z", "--full-tree", "--name-only", "HEAD", "--", *sorted(found))
+            if found
+            else []
+        )
+        return [from_root(path, self.prefix) for path in sorted(found - {*before})]
+
     async def nested_repositories(self) -> list[str]:
         """List `.git` entries inside the tree that are not ignored: each could bring programs of its own."""
         found = await asyncio.to_thread(_find_nested, self.path)
@@ -326,6 +339,12 @@ def _find_nested(root: Path) -> list[str]:
         directories[:] = [name for name in directories if name.lower() != ".git"]
         found += [os.path.normpath(os.path.join(inside, name)) for name in hits if inside != "."]  # noqa: PTH118
     return found
+
+
+def _down_to(path: str, names: Sequence[str]) -> str:
+    """A path as far as the first directory of one of the names."""
+    parts = path.split("/")
+    return "/".join(parts[: 1 + min(parts.index(name) for name in names if name in parts)])
 
 
 def _is_there(path: Path) -> bool:

@@ -22,7 +22,9 @@ from harness.sandbox import tree
 from harness.sandbox.output import Output
 
 GRACE_SECONDS = 1.0
-"""Between asking a tree to end and ending it."""
+"""Between asking a tree to end and ending it, when it is a command."""
+SERVER_GRACE_SECONDS = 5.0
+"""When it is a server, whose data somebody may want to find whole; a database writes them down at its end."""
 ASK_AGAIN_SECONDS = 0.1
 DRAIN_SECONDS = 1.0
 """How long output is read after the tree ended; only somebody who left the tree could hold the pipe."""
@@ -38,6 +40,7 @@ class Launch:
     cwd: str
     mark: str
     sandboxed: bool
+    grace_seconds: float = GRACE_SECONDS
     output: Output | None = None
     """Takes standard output and errors, or errors alone when `streams` has standard output."""
     streams: dict[str, Any] = field(default_factory=dict)
@@ -54,7 +57,7 @@ class Child:
         """The limit or wish that ended it; empty when it ended by itself."""
         self.fault = ""
         """Why the sandbox itself failed; empty when the command was run."""
-        self._sandboxed = launch.sandboxed
+        self._sandboxed, self._grace_seconds = launch.sandboxed, launch.grace_seconds
         self._found: set[int] = set()
         """Marked processes seen so far: one that was killed loses its mark before it can be collected."""
         self._status = status
@@ -109,7 +112,7 @@ class Child:
         """TERM to each process once, also to those that come up meanwhile; returns when all are gone or time is up."""
         # bubblewrap's own outer process must live on: it would take the tree with it before anyone could tidy up
         asked = {self.process.pid} if self._sandboxed else set()
-        end = time.monotonic() + GRACE_SECONDS
+        end = time.monotonic() + self._grace_seconds
         while time.monotonic() < end:
             fresh = self.pids() - asked
             tree.end(fresh, signal.SIGTERM)

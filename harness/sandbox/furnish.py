@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.errors import SetupError
 from harness.sandbox.journal import Journal, remove_stand_in
-from harness.sandbox.policy import WRITTEN_BY_HARNESS, Policy
+from harness.sandbox.policy import ACCOUNTS, WRITTEN_BY_HARNESS, Policy
 
 
 def furnish(policy: Policy, journal: Journal) -> list[Path]:
@@ -25,6 +25,8 @@ def furnish(policy: Policy, journal: Journal) -> list[Path]:
     for root in policy.roots().values():
         root.mkdir(parents=True, exist_ok=True)
     policy.empty_file.write_bytes(b"")
+    for name, text in ACCOUNTS.items():
+        (policy.scratch / name).write_text(text, encoding="utf-8")
     if policy.outputs_dir:
         policy.outputs_dir.mkdir(parents=True, exist_ok=True)
     return _stand_ins(policy, journal) if policy.is_sandboxed else []

@@ -11,14 +11,14 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.sandbox.policy import HOME, OUTPUTS, PROJECT, TEMPORARY, Policy
+from harness.sandbox.policy import ACCOUNTS, HOME, OUTPUTS, PROJECT, TEMPORARY, Policy
 
 SYSTEM_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 ETC = (
     *("alternatives", "ca-certificates", "ca-certificates.conf", "chromium", "chromium.d", "crypto-policies"),
-    *("debian_version", "fonts", "group", "gai.conf", "host.conf", "hosts", "java", "ld.so.cache", "ld.so.conf"),
+    *("debian_version", "fonts", "gai.conf", "host.conf", "hosts", "java", "ld.so.cache", "ld.so.conf"),
     *("ld.so.conf.d", "localtime", "machine-id", "magic", "mime.types", "nodejs", "npmrc", "nsswitch.conf"),
-    *("os-release", "passwd", "perl", "php", "pip.conf", "pki", "protocols", "python3", "ruby", "services", "ssl"),
+    *("os-release", "perl", "php", "pip.conf", "pki", "protocols", "python3", "ruby", "services", "ssl"),
     *("terminfo", "timezone", "xdg"),
 )
 PROGRAMS = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -60,6 +60,8 @@ def project(policy: Policy, *, writable: bool) -> Iterator[str]:
     """The worktree, home, data and outputs; then the protected names over them."""
     for inside, root in policy.roots().items():
         yield from ("--bind" if writable or inside != PROJECT else "--ro-bind", str(root), inside)
+    for name in ACCOUNTS:
+        yield from ("--ro-bind", str(policy.scratch / name), f"/etc/{name}")
     if policy.outputs_dir:
         yield from ("--ro-bind", str(policy.outputs_dir), OUTPUTS)
     for parent in _parents(policy.protected) if writable else ():  # a mount point cannot be renamed away

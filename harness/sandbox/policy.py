@@ -38,6 +38,13 @@ PASSED_ON_WITH_NETWORK = (
 """Where the person's own clients find their registries; only for `prepare`, when it may use the network."""
 
 
+ACCOUNTS = {
+    "passwd": f"root:x:0:0::/:/bin/sh\nagent:x:1000:1000::{HOME}:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n",
+    "group": "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n",
+}
+"""Files of /etc that name who code of the project runs as, whoever the person is; initdb and others ask for it."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Bounds that no setting moves; time, memory and kept output are settings."""

@@ -23,7 +23,7 @@ from typing import Any
 from harness.errors import SetupError, ShellError
 from harness.sandbox import egress, loopback, tree
 from harness.sandbox.bubblewrap import Network, wrap
-from harness.sandbox.children import Child, Launch, start
+from harness.sandbox.children import GRACE_SECONDS, SERVER_GRACE_SECONDS, Child, Launch, start
 from harness.sandbox.furnish import furnish, put_away
 from harness.sandbox.hosts import AllowedHost, parse_hosts
 from harness.sandbox.journal import Journal, reap
@@ -45,6 +45,19 @@ REACHED_BY = {"off": frozenset[str](), "registries": {"registries"}, "on": {"reg
 """Networks that `prepare` may ask for, by setting."""
 TIMED_OUT = 124
 """Exit code of a command that ran out of time, as `timeout` has it."""
+
+
+ATTENDED = """
+trap asked=1 TERM
+exec 3>&2 2>/dev/null
+"$@" 2>&3 3>&-
+code=$?
+others() { set -- /proc/[0-9]*; [ $# -gt 2 ]; }
+while [ "${asked-}" ] && others; do sleep 0.02; done
+exit $code
+"""
+"""What a server runs below. With the first process of a namespace the kernel ends the rest, and the shell of an
+`init.sh` ends at once when it is asked to: a database that it started could not write down what it holds."""
 
 
 class Room:
@@ -162,7 +175,9 @@ class Room:
     ) -> Process:
         """Start a server on the session's loopback."""
         output = self._log(name)
-        child = await self._start(_shell(command), output, env=env, cwd=cwd, policy=policy, bounds=Bounds.SERVER)
+        argv = _shell(command)
+        argv = bash(ATTENDED, *argv) if (policy or self.policy).is_sandboxed else argv
+        child = await self._start(argv, output, env=env, cwd=cwd, policy=policy, bounds=Bounds.SERVER)
         return Process(name, child, output)
 
     async def spawn(
@@ -299,6 +314,7 @@ class Room:
             cwd="/" if sandboxed else _inside(policy, cwd),
             mark=next(self._marks),
             sandboxed=sandboxed,
+            grace_seconds=SERVER_GRACE_SECONDS if bounds is Bounds.SERVER else GRACE_SECONDS,
             output=output,
             streams=dict(streams or {}),
         )

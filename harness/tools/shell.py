@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 
 from harness.errors import ToolFailed, ToolRetry
+from harness.sandbox.bubblewrap import Network
 from harness.sandbox.processes import CommandResult, Process, Room
 from harness.sandbox.shell import SHELL_FILE, Shell
 from harness.tools.printed import clean, shown
@@ -52,18 +54,32 @@ class StopProcess(Arguments):
     name: str = Field(description="As run_command told it, such as process-1.")
 
 
-def shell_tools(room: Room, outputs_dir: Path, env: Mapping[str, str] | None = None) -> list[Tool]:
+@dataclass(frozen=True)
+class Preparation:
+    """The one command that runs as the harness runs it: where the project lies, with the network it may have."""
+
+    command: str
+    network: Network
+    seconds: float
+
+
+def shell_tools(
+    room: Room, outputs_dir: Path, env: Mapping[str, str] | None = None, preparation: Preparation | None = None
+) -> list[Tool]:
     """The three tools of one session.
 
     Args:
         room: where everything runs.
         outputs_dir: where whole outputs are kept; the policy's `outputs_dir`, so that /outputs shows it.
         env: more variables for every command, such as PORT.
+        preparation: what has more network than other commands; None: nothing has.
     """
-    bench = _Bench(room, outputs_dir, env)
+    bench = _Bench(room, outputs_dir, env or {}, preparation)
     reach = "without network"
     if room.policy.mode == "project+net":
         reach = f"with no network but to {', '.join(room.settings.hosts)} through the proxy that HTTPS_PROXY names"
+    if preparation:
+        reach += f" (but `{preparation.command}`, given alone and just so, reaches the package registries)"
     return [
         Tool(
             "run_command",
@@ -86,10 +102,11 @@ def shell_tools(room: Room, outputs_dir: Path, env: Mapping[str, str] | None = N
 class _Bench:
     """The tools' functions, and the background processes they share."""
 
-    def __init__(self, room: Room, outputs_dir: Path, env: Mapping[str, str] | None) -> None:
-        self._room, self._outputs_dir = room, outputs_dir
+    def __init__(self, room: Room, outputs_dir: Path, env: Mapping[str, str], preparation: Preparation | None) -> None:
+        self._room, self._outputs_dir, self._env, self._preparation = room, outputs_dir, env, preparation
         self._shell = Shell(room, room.policy.scratch / SHELL_FILE, env)
-        self._own_port = (env or {}).get("PORT", "")
+        self._own_port = env.get("PORT", "")
+        self._port_names = {port: name for name, port in env.items() if name.startswith("PORT")}
         self._processes: dict[str, Process] = {}
         self._told: dict[str, str] = {}
         """What was said last of each background process."""
@@ -119,13 +136,23 @@ class _Bench:
     async def _finish(self, asked: RunCommand) -> str:
         kept = self._next_file()
         growing = kept.with_name(f".{kept.name}")  # hidden, or a search of all outputs would find itself
-        result = await self._shell.run(asked.command, timeout_seconds=asked.timeout_seconds, output_file=growing)
+        result = await self._result(asked, growing)
         printed, is_cut = shown(result.output, self._path(kept), result.dropped_bytes)
         if is_cut:
             growing.replace(kept)
         else:
             growing.unlink(missing_ok=True)
         return "\n".join([_outcome(result) + _now_in(self._shell.directory), printed, *self._news()])
+
+    async def _result(self, asked: RunCommand, output_file: Path) -> CommandResult:
+        """What came of a command; of the preparation nothing is kept, because its variables name a way out."""
+        seconds, how = asked.timeout_seconds, self._preparation
+        if how is None or asked.command.strip() != how.command:
+            return await self._shell.run(asked.command, timeout_seconds=seconds, output_file=output_file)
+        seconds = seconds or how.seconds
+        return await self._room.run(
+            how.command, timeout_seconds=seconds, env=self._env, network=how.network, output_file=output_file
+        )
 
     async def _start(self, asked: RunCommand) -> str:
         running = [name for name, process in self._processes.items() if process.running]
@@ -158,7 +185,8 @@ class _Bench:
         """On which ports, and whether the one the browser opens is among them."""
         if not (ports := process.ports()):
             return []
-        named = ", ".join(f"{port} ($PORT)" if str(port) == self._own_port else str(port) for port in ports)
+        names = {port: self._port_names.get(str(port)) for port in ports}
+        named = ", ".join(f"{port} (${name})" if name else str(port) for port, name in names.items())
         elsewhere = "" if self._own_port in map(str, ports) or not self._own_port else f"; $PORT is {self._own_port}"
         return [f"{process.name} listens on port {named}{elsewhere}."]
 

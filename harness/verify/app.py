@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from harness.settings import AppSettings, PrepareNetwork
     from harness.verify.prepare_cache import PrepareCache
 
-PORTS = 3
-"""PORT, PORT_1, PORT_2."""
+PORTS = ("PORT", "PORT_1", "PORT_2")
+"""Variables that name the ports of an application."""
 OUTPUT_CHARACTERS = 3000
 NETWORK: dict[PrepareNetwork, Network | None] = {"off": None, "registries": "registries", "on": "host"}
 LISTENING = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null"
@@ -117,8 +117,7 @@ class Instance:
 
     @property
     def _env(self) -> dict[str, str]:
-        names = ["PORT", *(f"PORT_{number}" for number in range(1, PORTS))]
-        ports = {name: str(port) for name, port in zip(names, self._ports, strict=True)}
+        ports = {name: str(port) for name, port in zip(PORTS, self._ports, strict=True)}
         return {**ports, "HARNESS_DATA_DIR": self._policy.inside(self.data_dir)}
 
     async def _reset_by_command(self) -> bool:
@@ -197,7 +196,7 @@ async def serve(
     stamp = stamp_of(tree, stamps_dir or data_dir.parent, policy, tracked)
     if app.prepare and not is_prepared and not stamp.is_valid():
         await prepare(room, app, policy, stamp, cache)
-    ports = [await room.free_port() for _ in range(PORTS)]
+    ports = [await room.free_port() for _ in PORTS]
     instance = Instance(room, policy, app, ports, stamp.seed)
     try:
         await instance.reset()

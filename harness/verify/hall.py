@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.errors import RepoError
 from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
 from harness.verify.app import serve
@@ -25,6 +26,8 @@ from harness.worktree import Worktree, remove_tree
 
 OWN_FILES = ("features.json", "progress.json", "checks", "spec.md")
 """What the harness itself changes in a commit."""
+INSTALLED = ("node_modules", ".venv")
+"""Directories that `prepare` makes and nobody writes; one that was committed before may grow."""
 
 if TYPE_CHECKING:
     from harness.browser.browser import Browser
@@ -97,9 +100,15 @@ async def candidate_of(parts: Parts, tree: Worktree) -> tuple[Worktree, Snapshot
     What is judged is what is committed: a file that `.gitignore` names is not there, and what the application or a gate
     writes while it is judged reaches no commit.
 
-    Raises: RepoError: git cannot take the tree as it is; the text is fit for the model.
+    Raises: RepoError: git cannot take the tree as it is, or what was installed would be committed; the text is fit for
+        the model.
     """
     snapshot = await tree.snapshot(OWN_FILES)
+    if installed := await tree.added_below(snapshot.sha, INSTALLED):
+        raise RepoError(
+            f"What was installed would be committed: {', '.join(installed[:5])}.",
+            "Name it in .gitignore; `init.sh prepare` installs it wherever the application is to run.",
+        )
     place = parts.project.worktrees_dir / f"{parts.thread_id}.candidate"
     return await parts.repo.checkout_at(snapshot.sha, place), snapshot
 

@@ -182,16 +182,21 @@ class _Trial:
     # --- witnesses: another moment at which the thing that must be absent is there ---
 
     async def _look_for_witnesses(self, player: Player, group: Group) -> None:
-        """Judge what must be absent at another moment by the page as it is now, and keep a ghost of what is there."""
-        last, item = group[-1]
+        """Judge what must be absent at another moment by the page as it is now, and keep a ghost of what is there.
+
+        Another user's page is a witness as well: what is private is never seen by who must not see it.
+        """
+        contract, (last, item) = self.check.contract, group[-1]
         page = self.site.pages.in_use().get(item.user)
-        absent = [(i, e) for i, e in self._absences() if e.user == item.user and i not in dict(group)]
+        here = {"user": item.user}
+        absent = [(i, e.model_copy(update=here)) for i, e in self._absences() if i not in dict(group)]
         if page is None or not absent:
             return
         for look in await player.look(absent, self._resolve):
             if look.bound and not look.judgement.holds and look.locator:
                 self.witnesses.setdefault(look.index, last)
-                await page.keep_ghost(look.expectation.target or "", look.locator)
+                if contract.items[look.index].user == item.user:
+                    await page.keep_ghost(look.expectation.target or "", look.locator)
 
     def _absences(self) -> list[tuple[int, Expectation]]:
         items = [(i, e) for i, e in self.check.contract.expectations() if i not in self.proved]

@@ -104,7 +104,7 @@ async def serve_commit(
         journal.parent.mkdir(parents=True, exist_ok=True)
         async with Room.open(policy, settings.sandbox, journal, events.emit) as room:
             if not policy.is_sandboxed:
-                ports = [await room.free_port() for _ in range(PORTS)]
+                ports = [await room.free_port() for _ in PORTS]
             tree = worktree / repo.prefix
             own = policy_for(tree, policy, trial)
             stamp = stamp_of(tree, home / "stamps" / name, own, await repo.files_of(proved.sha))

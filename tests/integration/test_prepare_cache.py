@@ -411,6 +411,9 @@ async def test_a_new_worktree_gets_what_was_made_of_its_commit(project_dir: Path
     assert await bring_what_was_made(parts, tree, policy, tmp_path / "session-journal")
     assert not (tree.directory / "node_modules" / "old").exists()
     assert (policy.data_dir / "notes.txt").read_text() == "seeded\n"
+    (policy.data_dir / "notes.txt").unlink()
+    assert not await bring_what_was_made(parts, tree, policy, tmp_path / "session-journal")
+    assert (policy.data_dir / "notes.txt").exists(), "the tree has it already, and the next session's data do not"
     await tree.reset(shas[0])
     subprocess.run(["git", "add", "--force", "node_modules/left-pad"], cwd=tree.path, check=True)  # noqa: ASYNC221 - nothing else runs
     assert not await bring_what_was_made(parts, tree, policy, tmp_path / "session-journal")

@@ -186,6 +186,26 @@ async def test_what_is_absent_before_it_appears_is_moved_by_its_witness(house: H
     assert proof.unproved == ()
 
 
+async def test_what_one_person_must_not_see_is_moved_by_the_page_of_another(house: House, replayer: Replayer) -> None:
+    """What nobody sees is moved by nothing, which is the twin: a name that finds nothing proves no privacy."""
+    contract = todo_app.contract("add").model_dump(by_alias=True)
+    for of_alice in contract["items"]:
+        of_alice["as"] = "alice"
+    last = contract["items"][-1]["step"]
+    nowhere = {"step": last, "expect": "hidden", "target": "nowhere", "as": "bob"}
+    bob = [{"step": last, "act": "navigate", "value": "/", "as": "bob"}, {**nowhere, "target": "milk"}, nowhere]
+    items, targets = [*contract["items"], *bob], {**contract["targets"], "nowhere": "what is on no page"}
+    check = Check.model_validate(
+        {
+            "contract": {**contract, "items": items, "targets": targets},
+            "bindings": {"nowhere": {"text": "Something that nobody entered"}},
+        }
+    )
+    proof = await proved(replayer, check, None, await house.site())
+    assert [item.by for item in proof.items if item.item == len(items) - 2] == ["witness"]
+    assert proof.unproved == (len(items) - 1,)
+
+
 async def test_a_feature_that_is_there_already_is_noticed(house: House, replayer: Replayer) -> None:
     site = await house.site()
     proof = await proved(replayer, todo_app.CHECKS["keep"], site, await house.site("rendered late"))

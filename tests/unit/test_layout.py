@@ -30,7 +30,7 @@ LEVELS = [
     {"initializer", "coding", "gate", "claims"},
     {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
     | {"plan_queue", "plan_wishes"}
-    | {"context", "circles", "pictures", "outline", "symbols", "adopt"}
+    | {"context", "circles", "pictures", "outline", "symbols", "adopt", "protocol"}
     | {"verify", "tools"},
     {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts", "steering"}
     | {"repo", "worktree", "commits", "diffs", "green", "fast_forward", "stale_locks", "git"},
