@@ -99,6 +99,32 @@ def resume(
 
 
 @app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(metavar="FILE", help="What --record wrote.")],
+    directory: Dir = HERE,
+    spec: Annotated[
+        str | None, typer.Option("--spec", metavar="FILE|TEXT|-", help="Of a recording that begins a project.")
+    ] = None,
+    sandbox: Box = None,
+    allow_host: Hosts = None,
+    prepare_network: Prepare = None,
+) -> None:
+    """Build again as recorded, without a key.
+
+    The recording answers in place of the model; all else is real. It begins the project where there is none (give the
+    specification it was recorded with), or goes on with the build of the same name. A request that is not as it was
+    recorded stops it and is named.
+
+    Example: harness replay conversation.jsonl my-app --spec notes.md
+    """
+    from harness.cli_run import read_spec, run_replay
+
+    text = "" if spec is None else read_spec(spec)
+    flags = sandbox_flags(sandbox, allow_host, prepare_network)
+    run_to_end(directory, run_replay(recording, directory, text, flags))
+
+
+@app.command()
 def demo(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to build.")] = Path("harness-demo"),
 ) -> None:

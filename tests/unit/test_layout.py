@@ -26,7 +26,7 @@ PACKAGE = ROOT / "harness"
 
 LEVELS = [
     {"cli", "console", "status", "report", "log", "demo", "__main__"},
-    {"runtime", "opening", "showing", "doctor"},
+    {"runtime", "opening", "showing", "replaying", "doctor"},
     {"initializer", "coding"},
     {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
     | {"context", "circles", "pictures", "outline", "symbols", "adopt"}
