@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli_commands.completing import feature_ids, thread_ids
 from harness.cli_commands.options import HELP, HERE, Box, Dir, Hosts, Prepare, Record, run_to_end, sandbox_flags
 
 app = typer.Typer(**HELP)
@@ -52,8 +53,13 @@ def init(
 @app.command()
 def run(
     directory: Dir = HERE,
-    thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="The build; default: the last.")] = None,
-    feature: Annotated[str, typer.Option("--feature", metavar="ID", help="Build this feature alone.")] = "",
+    thread: Annotated[
+        str | None,
+        typer.Option("--thread", metavar="ID", help="The build; default: the last.", autocompletion=thread_ids),
+    ] = None,
+    feature: Annotated[
+        str, typer.Option("--feature", metavar="ID", help="Build this feature alone.", autocompletion=feature_ids)
+    ] = "",
     max_sessions: Annotated[int, typer.Option("--max-sessions", min=0, help="Stop after so many; 0: no limit.")] = 0,
     max_turns: Annotated[int, typer.Option("--max-turns", min=0, help="Stop after so many; 0: no limit.")] = 0,
     record: Record = None,
@@ -80,7 +86,10 @@ def run(
 
 @app.command()
 def resume(
-    thread: Annotated[str, typer.Argument(metavar="THREAD", help="The build to go on with; `harness threads`.")],
+    thread: Annotated[
+        str,
+        typer.Argument(metavar="THREAD", help="The build to go on with; `harness threads`.", autocompletion=thread_ids),
+    ],
     directory: Dir = HERE,
     record: Record = None,
     sandbox: Box = None,
