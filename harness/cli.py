@@ -20,7 +20,8 @@ from harness.cli_commands import build, check, decide, gate, look, memory, plan,
 from harness.cli_commands.options import HELP
 from harness.errors import HarnessError, Interrupted, StopRun
 
-app = typer.Typer(help="Builds software feature by feature and proves each one in a real browser.", **HELP)
+ABOUT = "Builds software feature by feature and proves each one in a real browser."
+app = typer.Typer(help=ABOUT, **{**HELP, "add_completion": True})
 for group in (build, look, see, prove, decide):
     app.add_typer(group.app)
 app.add_typer(plan.app, name="plan")

@@ -124,6 +124,17 @@ def run_demo(directory: Path | None) -> Work:
     return work
 
 
+def run_replay(recording: Path, directory: Path, spec: str, flags: dict[str, Any]) -> Work:
+    """`harness replay`."""
+
+    def work(events: Events, stop: Stop, display: Display) -> Awaitable[Ended]:
+        from harness.replaying import replay
+
+        return replay(recording, directory, spec, flags=flags, events=events, stop=stop)
+
+    return work
+
+
 def what_to_try(directory: Path) -> str:
     """What a reader of the demo can do next."""
     place = shlex.quote(str(directory))

@@ -168,6 +168,8 @@ class RecordingServer(LoopbackServer):
         self.turns = load_recording(path)
         self.divergences: list[Divergence] = []
         """Every request that was refused."""
+        self.served: set[tuple[str, int]] = set()
+        """Conversation and turn of each that was answered."""
         self.delay_seconds = delay_seconds
         super().__init__(_RecordingHandler, port)
 
@@ -179,6 +181,7 @@ class RecordingServer(LoopbackServer):
             return self._diverge(conversation, turn, self._nearest(conversation), _lines(got)[0] if got else "")
         if (expected := normalise(recorded.request)) != got:
             return self._diverge(conversation, turn, *_first_difference(expected, got))
+        self.served.add((conversation, turn))
         return recorded.response
 
     def _diverge(self, conversation: str, turn: int, expected: str, got: str) -> Divergence:

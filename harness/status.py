@@ -147,10 +147,15 @@ def _failed_since(status: Status) -> list[str]:
 
 
 def as_json(status: Status) -> str:
+    """The facts for a program, to be read by a person too."""
+    return json.dumps(as_facts(status), indent=2, ensure_ascii=False)
+
+
+def as_facts(status: Status) -> dict[str, Any]:
     """The facts for a program."""
     thread, failure, holder = status.thread, status.last_failure, status.holder
     used = status.progress.totals
-    facts: dict[str, Any] = {
+    return {
         "directory": str(status.project.directory),
         "state_dir": str(status.project.state_dir),
         "totals": status.totals.model_dump(),
@@ -167,7 +172,6 @@ def as_json(status: Status) -> str:
         "next": next_step(status),
         "features": [f.model_dump(mode="json") for f in (status.features or FeatureList()).features],
     }
-    return json.dumps(facts, indent=2, ensure_ascii=False)
 
 
 def as_text(status: Status, width: int = 0) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli_commands.completing import feature_ids, thread_ids
 from harness.cli_commands.options import HELP, HERE, Box, Dir, Hosts, Prepare, Record, run_to_end, sandbox_flags
 
 app = typer.Typer(**HELP)
@@ -52,8 +53,13 @@ def init(
 @app.command()
 def run(
     directory: Dir = HERE,
-    thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="The build; default: the last.")] = None,
-    feature: Annotated[str, typer.Option("--feature", metavar="ID", help="Build this feature alone.")] = "",
+    thread: Annotated[
+        str | None,
+        typer.Option("--thread", metavar="ID", help="The build; default: the last.", autocompletion=thread_ids),
+    ] = None,
+    feature: Annotated[
+        str, typer.Option("--feature", metavar="ID", help="Build this feature alone.", autocompletion=feature_ids)
+    ] = "",
     max_sessions: Annotated[int, typer.Option("--max-sessions", min=0, help="Stop after so many; 0: no limit.")] = 0,
     max_turns: Annotated[int, typer.Option("--max-turns", min=0, help="Stop after so many; 0: no limit.")] = 0,
     record: Record = None,
@@ -80,7 +86,10 @@ def run(
 
 @app.command()
 def resume(
-    thread: Annotated[str, typer.Argument(metavar="THREAD", help="The build to go on with; `harness threads`.")],
+    thread: Annotated[
+        str,
+        typer.Argument(metavar="THREAD", help="The build to go on with; `harness threads`.", autocompletion=thread_ids),
+    ],
     directory: Dir = HERE,
     record: Record = None,
     sandbox: Box = None,
@@ -96,6 +105,32 @@ def resume(
     run_to_end(
         directory, run_build(directory, thread, True, sandbox_flags(sandbox, allow_host, prepare_network), record)
     )
+
+
+@app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(metavar="FILE", help="What --record wrote.")],
+    directory: Dir = HERE,
+    spec: Annotated[
+        str | None, typer.Option("--spec", metavar="FILE|TEXT|-", help="Of a recording that begins a project.")
+    ] = None,
+    sandbox: Box = None,
+    allow_host: Hosts = None,
+    prepare_network: Prepare = None,
+) -> None:
+    """Build again as recorded, without a key.
+
+    The recording answers in place of the model; all else is real. It begins the project where there is none (give the
+    specification it was recorded with), or goes on with the build of the same name. A request that is not as it was
+    recorded stops it and is named.
+
+    Example: harness replay conversation.jsonl my-app --spec notes.md
+    """
+    from harness.cli_run import read_spec, run_replay
+
+    text = "" if spec is None else read_spec(spec)
+    flags = sandbox_flags(sandbox, allow_host, prepare_network)
+    run_to_end(directory, run_replay(recording, directory, text, flags))
 
 
 @app.command()

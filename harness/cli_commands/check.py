@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli_commands.completing import feature_ids
 from harness.cli_commands.options import (
     HELP,
     HERE,
@@ -38,7 +39,10 @@ def check_show(feature: FeatureArgument, directory: DirOption = HERE, as_json: J
 
 @app.command("lint")
 def check_lint(
-    feature: Annotated[str, typer.Argument(metavar="[ID]", help="One feature; none: all that have a check.")] = "",
+    feature: Annotated[
+        str,
+        typer.Argument(metavar="[ID]", help="One feature; none: all that have a check.", autocompletion=feature_ids),
+    ] = "",
     directory: DirOption = HERE,
     as_json: Json = False,
 ) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.cli_commands.completing import thread_ids
 from harness.cli_commands.options import HELP, HERE, Dir, Json, print_json, wait, width
 
 app = typer.Typer(**HELP)
@@ -50,13 +53,23 @@ def threads(directory: Dir = HERE, as_json: Json = False) -> None:
 
 
 @app.command()
-def status(directory: Dir = HERE, as_json: Json = False) -> None:
+def status(
+    directory: Dir = HERE,
+    as_json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again after each change, until Ctrl-C.")] = False,
+) -> None:
     """Show how far the features are.
 
-    Also who is at work, the last failure, and what to do next.
+    Also who is at work, the last failure, and what to do next. With --watch a terminal is redrawn when something
+    changed; with --json too, each change is a line.
 
-    Example: harness status my-app --json
+    Example: harness status my-app --watch
     """
+    if watch:
+        from harness.cli_watch import watch_status
+
+        watch_status(directory, sys.stdout, as_json=as_json)
+        return
     with nothing_to_collect():
         from harness import status as reader
 
@@ -95,7 +108,9 @@ def log(
 
 @app.command()
 def audit(
-    thread: Annotated[str, typer.Argument(metavar="[THREAD]", help="A build; none: the last.")] = "",
+    thread: Annotated[
+        str, typer.Argument(metavar="[THREAD]", help="A build; none: the last.", autocompletion=thread_ids)
+    ] = "",
     directory: Dir = HERE,
     verify: Annotated[bool, typer.Option("--verify", help="Say only whether it is what was written.")] = False,
     as_json: Json = False,
@@ -134,3 +149,24 @@ def doctor(
     findings = wait(examine(directory, offline=offline))
     print_json([vars(finding) for finding in findings]) if as_json else typer.echo(findings_text(findings, width()))
     raise typer.Exit(3 if any(finding.level == "fail" for finding in findings) else 0)
+
+
+class Shell(str, Enum):  # noqa: UP042 - typer shows the values of this form in every version
+    """Shells that can complete."""
+
+    bash = "bash"
+    zsh = "zsh"
+    fish = "fish"
+
+
+@app.command(hidden=True)
+def completion(shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="Your shell.")]) -> None:
+    """Print what makes your shell complete commands.
+
+    And ids of features and threads. `harness --install-completion` puts it where your shell looks for it.
+
+    Example: eval "$(harness completion bash)"
+    """
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # not in its __all__
+
+    typer.echo(get_completion_script(prog_name="harness", complete_var="_HARNESS_COMPLETE", shell=shell.value))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from harness.cli_commands.completing import feature_ids
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -63,7 +65,9 @@ Prepare = Annotated[
 Record = Annotated[
     Path | None, typer.Option("--record", metavar="FILE", help="Write the conversation with the model to this file.")
 ]
-FeatureArgument = Annotated[str, typer.Argument(metavar="ID", help="A feature; `harness status` lists them.")]
+FeatureArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="A feature; `harness status` lists them.", autocompletion=feature_ids)
+]
 DirOption = Annotated[Path, typer.Option("--dir", help="The project's directory.")]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept and told.")]
 HERE = Path()

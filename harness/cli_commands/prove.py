@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli_commands.completing import feature_ids
 from harness.cli_commands.options import HELP, HERE, Box, Dir, Hosts, Json, Prepare, sandbox_flags, wait
 
 app = typer.Typer(**HELP)
@@ -15,7 +16,10 @@ app = typer.Typer(**HELP)
 @app.command()
 def verify(
     directory: Dir = HERE,
-    feature: Annotated[list[str] | None, typer.Option("--feature", metavar="ID", help="Only this; repeatable.")] = None,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option("--feature", metavar="ID", help="Only this; repeatable.", autocompletion=feature_ids),
+    ] = None,
     url: Annotated[str | None, typer.Option("--url", help="A running application instead of init.sh.")] = None,
     as_json: Json = False,
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML, for CI.")] = None,

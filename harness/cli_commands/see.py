@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli_commands.completing import thread_ids
 from harness.cli_commands.options import HELP, HERE, Box, Dir, Hosts, Json, Prepare, sandbox_flags, wait
 
 app = typer.Typer(**HELP)
@@ -49,7 +50,10 @@ def report(
 
 @app.command()
 def steer(
-    thread: Annotated[str, typer.Argument(metavar="THREAD", help="The build; `harness threads` lists them.")],
+    thread: Annotated[
+        str,
+        typer.Argument(metavar="THREAD", help="The build; `harness threads` lists them.", autocompletion=thread_ids),
+    ],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="Your word; - for standard input.")],
     directory: Dir = HERE,
 ) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import SetupError
 from harness.events import Noticed
+from harness.replaying import replay
 
 if TYPE_CHECKING:
     from harness.events import Events
@@ -38,22 +39,11 @@ async def run_demo(directory: Path | None, events: Events, stop: Stop) -> Ended:
 
     Raises: SetupError: the recording is missing, or the directory holds something else.
     """
-    from harness.recording import RecordingServer
-    from harness.runtime import build, initialise
-
     place = await asyncio.to_thread(_prepare, directory or Path.cwd() / DIRECTORY)
-    with RecordingServer(RECORDING) as server:
-        flags: dict[str, Any] = {"model": {"name": "recorded", "base_url": server.base_url, "roles": {}}}
-        flags |= _sandbox(events)
-        events.emit(Noticed(text=f"The demo is built in {place}, by a recorded model; all else is real."))
-        if not _is_initialised(place):
-            text = SPEC.read_text(encoding="utf-8")
-            begun = await initialise(
-                place, text, thread_id=THREAD, wanted=0, accept=None, flags=flags, events=events, stop=stop
-            )
-            if begun.exit_code:
-                return begun
-        return await build(place, thread_id=THREAD, must_exist=True, flags=flags, events=events, stop=stop)
+    flags = _sandbox(events)
+    events.emit(Noticed(text=f"The demo is built in {place}, by a recorded model; all else is real."))
+    text = SPEC.read_text(encoding="utf-8")
+    return await replay(RECORDING, place, text, flags=flags, events=events, stop=stop)
 
 
 def _prepare(directory: Path) -> Path:
@@ -77,14 +67,6 @@ def _is_ours(place: Path) -> bool:
     from harness.threads import load_threads
 
     return any(thread.thread_id == THREAD for thread in load_threads(Project.find(place)))
-
-
-def _is_initialised(place: Path) -> bool:
-    from harness.project import Project
-    from harness.threads import load_threads
-
-    threads = {thread.thread_id: thread for thread in load_threads(Project.find(place))}
-    return THREAD in threads and (threads[THREAD].stage == "build" or threads[THREAD].exit_status == "Finished")
 
 
 def _sandbox(events: Events) -> dict[str, Any]:

@@ -25,18 +25,17 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "harness"
 
 LEVELS = [
-    {"cli", "console", "status", "report", "log", "demo", "__main__"},
-    {"runtime", "opening", "showing", "doctor"},
-    {"initializer", "coding", "gate", "claims"},
-    {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
-    | {"plan_queue", "plan_wishes"}
-    | {"context", "circles", "pictures", "outline", "symbols", "adopt", "protocol"}
-    | {"verify", "tools"},
-    {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts", "steering"}
-    | {"repo", "worktree", "commits", "diffs", "green", "fast_forward", "stale_locks", "git"},
-    {"features", "questions", "plan_rules", "plan_change", "plan_text", "specification", "state_file", "progress"}
-    | {"project", "lock", "threads"}
-    | {"settings", "events", "trajectory", "thread_audit", "chain", "errors", "address", ""},
+    {"__main__", "cli", "console", "demo", "log", "report", "status"},
+    {"doctor", "opening", "replaying", "runtime", "showing"},
+    {"claims", "coding", "gate", "initializer"},
+    {"adopt", "brief", "budget", "circles", "coder", "context", "decisions", "desk", "journal", "ledger"}
+    | {"lessons", "outline", "parts", "pictures", "plan_queue", "plan_wishes", "planning", "protocol", "session"}
+    | {"symbols", "tools", "verify"},
+    {"browser", "commits", "diffs", "fast_forward", "git", "green", "memory", "model", "normalise", "prompts"}
+    | {"recording", "repo", "sandbox", "stale_locks", "steering", "worktree"},
+    {"address", "chain", "errors", "events", "features", "lock", "plan_change", "plan_rules", "plan_text"}
+    | {"progress", "project", "questions", "settings", "specification", "state_file", "thread_audit", "threads"}
+    | {"trajectory", ""},
 ]
 """From the door to the cellar: a room imports its own level and those below. "" is the package itself."""
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
