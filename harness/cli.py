@@ -23,6 +23,7 @@ from harness.errors import HarnessError, Interrupted, StopRun
 app = typer.Typer(help="Builds software feature by feature and proves each one in a real browser.", **HELP)
 for group in (build, look, prove, decide):
     app.add_typer(group.app)
+app.add_typer(gate.mcp_app)
 app.add_typer(check.app, name="check")
 app.add_typer(memory.app, name="memory")
 app.add_typer(gate.app, name="gate")
