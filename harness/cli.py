@@ -25,6 +25,7 @@ app = typer.Typer(help=ABOUT, **{**HELP, "add_completion": True})
 for group in (build, look, see, prove, decide):
     app.add_typer(group.app)
 app.add_typer(plan.app, name="plan")
+app.add_typer(gate.mcp_app)
 app.add_typer(check.app, name="check")
 app.add_typer(memory.app, name="memory")
 app.add_typer(gate.app, name="gate")

@@ -125,3 +125,20 @@ def gate_pre_push(directory: Dir = HERE) -> None:
     from harness import cli_hooks
 
     raise typer.Exit(wait(cli_hooks.pre_push(directory, sys.stdin.read(_INPUT_CHARACTERS).splitlines())))
+
+
+mcp_app = typer.Typer(**HELP)
+
+
+@mcp_app.command()
+def mcp(directory: Dir = HERE) -> None:
+    """Answer an agent over the Model Context Protocol.
+
+    On standard input and output, with the tools status, next_feature, contract, verify, recall and note. Agents start
+    it themselves; docs/agents.md tells how.
+
+    Example: claude mcp add harness -- harness mcp my-app
+    """
+    from harness.cli_mcp import serve
+
+    wait(serve(directory))

