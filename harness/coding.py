@@ -274,7 +274,7 @@ class Coding:
         subject = f"{feature.id}: {feature.description}"
         sha = await self.ledger.commit(
             subject,
-            f"{state['summary']}\n\nProof: {verdict.proof_words}. {verdict.regressed}{_amends(verdict)}",
+            f"{state['summary']}\n\nProof: {verdict.proof_words}. {verdict.regressed}{_also(verdict)}",
             trailers,
             features,
             self._entries(state, "passed"),
@@ -544,6 +544,10 @@ def _disputed_step(state: CodingState, verdict: Verdict) -> int:
 def _amends(verdict: Verdict) -> str:
     names = ", ".join(verdict.amended)
     return f"\nIt changes {names}, whose check is written anew here." if names else ""
+
+
+def _also(verdict: Verdict) -> str:
+    return (f"\nTests: {verdict.tests}." if verdict.tests else "") + _amends(verdict)
 
 
 def _why_parked(asked: str, verdict: Verdict) -> str:

@@ -29,7 +29,7 @@ LEVELS = [
     {"runtime", "opening", "doctor"},
     {"initializer", "coding"},
     {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
-    | {"context", "circles", "pictures", "outline", "symbols", "adopt"}
+    | {"context", "circles", "pictures", "outline", "symbols", "adopt", "manifests", "survey", "existing", "history"}
     | {"verify", "tools"},
     {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts"}
     | {"repo", "worktree", "commits", "fast_forward", "stale_locks", "git"},
