@@ -291,7 +291,7 @@ class Desk:
             features = mark_passed(features, name, counted(check), at)
         return await ledger.commit(
             f"{self.feature.id}: {self.feature.description}",
-            f"{summary}\n\nProof: {verdict.proof_words}. {verdict.regressed}{_amends(verdict)}",
+            f"{summary}\n\nProof: {verdict.proof_words}. {verdict.regressed}{_also(verdict)}",
             trailers,
             features,
             entries,
@@ -320,6 +320,10 @@ class Desk:
 def _amends(verdict: Verdict) -> str:
     names = ", ".join(verdict.amended)
     return f"\nIt changes {names}, whose check is written anew here." if names else ""
+
+
+def _also(verdict: Verdict) -> str:
+    return (f"\nTests: {verdict.tests}." if verdict.tests else "") + _amends(verdict)
 
 
 def _still_named(earlier: Check, contract: Contract) -> dict[str, Locator]:

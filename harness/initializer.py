@@ -5,7 +5,8 @@
                                                  `- output-'
 
 A list that somebody else began is adopted: the plan is given instead of asked for, and `scaffold` only adapts how the
-application that is there starts.
+application that is there starts. Code that is there already is surveyed: its start and its tests are proposed
+(`existing.py`), its history is remembered, and the plan is of what the specification asks for beyond it.
 
 Nothing reaches the user's branch before `baseline`; until then everything lies on the desk and in the worktree.
 """
@@ -13,7 +14,7 @@ Nothing reaches the user's branch before `baseline`; until then everything lies 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -25,9 +26,11 @@ from harness.coder import coder_session
 from harness.commits import make_trailers
 from harness.errors import Interrupted, SetupError
 from harness.events import Committed, Noticed, Progressed, SessionStarted, StageStarted
+from harness.existing import SETTINGS, Existing
 from harness.features import FeatureList
+from harness.history import COMMITS, LATEST, remember_history, understand_history
 from harness.ledger import SPEC, Ledger
-from harness.memory.ingest import HistoryEntry, history_records, plan_records, progress_records, spec_records
+from harness.memory.ingest import plan_records, progress_records, spec_records
 from harness.planning import Plan, is_vague, next_batch, revise_specification, write_specification
 from harness.progress import SessionEntry
 from harness.project import write_atomic
@@ -35,6 +38,7 @@ from harness.prompts import fence, load_prompt
 from harness.protocol import asked_by
 from harness.session import forget
 from harness.specification import Specification
+from harness.survey import Survey, is_code, survey
 from harness.threads import given_file
 from harness.verify.hall import OWN_FILES
 from harness.verify.verdict import prove_start
@@ -49,7 +53,6 @@ Node = Literal["survey", "plan", "scaffold", "prove", "baseline", "__end__"]
 MAX_BATCHES = 60
 STARTS = 3
 """Times the model is shown why the application does not start."""
-HISTORY = 200
 SESSION = "s000-init"
 DESK = "init"
 
@@ -104,10 +107,12 @@ class Initializer:
         """Read the wish; a vague one becomes a specification. Replay: what is on the desk is kept."""
         self._stage("survey")
         if self.adopted:
-            await self._refuse_to_overwrite(self.adopted)
-            await self._tell(self.adopted)
+            await self._refuse_to_overwrite(self.adopted.spec)
+            await self._tell(self.adopted.notices)
             self._keep(self.adopted)
-        elif not self._spec_file.exists():
+            return Command(goto="plan")
+        await self._look_around()
+        if not self._spec_file.exists():
             write_atomic(given_file(self.parts.project, self.parts.thread_id), self.spec)
             text = await self._agreed(self.spec) if is_vague(self.spec) else self.spec
             write_atomic(self._spec_file, text if text.endswith("\n") else text + "\n")
@@ -122,13 +127,15 @@ class Initializer:
         Raises: Interrupted: they want to think about it.
         """
         draft, conversation = self.parts.desk_dir(DESK) / "drafted.md", f"{self.parts.thread_id}/specification"
+        there = self._existing()
+        known = there.survey.words() if there else ""
         if not draft.exists():
             self._notice("The wish is short; a specification is written first.")
-            write_atomic(draft, await write_specification(self.parts.model, wish, conversation))
+            write_atomic(draft, await write_specification(self.parts.model, wish, conversation, known))
         while self.review and (words := self.review(draft)):
             written = draft.read_text(encoding="utf-8")
             said = f"{conversation}/{hashlib.sha256((written + words).encode()).hexdigest()[:12]}"
-            write_atomic(draft, await revise_specification(self.parts.model, wish, written, words, said))
+            write_atomic(draft, await revise_specification(self.parts.model, wish, written, words, said, known))
         return draft.read_text(encoding="utf-8")
 
     async def plan(self, state: InitState) -> Command[Node]:
@@ -137,14 +144,19 @@ class Initializer:
         if self.adopted:
             self._keep(self.adopted)
         spec, plan, batches = self._specification(), self._plan(), state.get("batches", 0)
+        there = self._existing()
         if self._is_planned(state, spec, plan):
+            for text in there.told() if there else ():
+                self._notice(text)
             await self._accepted(plan)
-            is_there = plan.given or "init.sh" in await self.ledger.files()
+            tree = await self.ledger.tree()
+            is_there = plan.given or await (there.write_start(tree) if there else self._has_start())
             return Command(goto="prove" if is_there else "scaffold")
         self._stage("plan", f"batch {batches + 1}")
         before = (len(plan.features.features), len(plan.uncovered(spec)))
         files, conversation = await self.ledger.files(), f"{self.parts.thread_id}/plan/{batches}"
-        grown = await next_batch(self.parts.model, spec, plan, state.get("wanted", 0), files, conversation)
+        known = there.survey.words() if there else ""
+        grown = await next_batch(self.parts.model, spec, plan, state.get("wanted", 0), files, conversation, known)
         write_atomic(self._plan_file, grown.model_dump_json(indent=1))
         uncovered = len(grown.uncovered(spec))
         count = len(grown.features.features)
@@ -157,12 +169,16 @@ class Initializer:
         """Make init.sh and a skeleton, with the coding tools. Replay: goes on at the turn it was in."""
         attempt = state.get("attempt", 0)
         self._stage("scaffold", state.get("reason", "").split("\n")[0])
-        tree = await self.ledger.tree()
+        tree, there = await self.ledger.tree(), self._existing()
         message = self._not_started(state) if attempt else self._scaffold_brief()
+        if there:
+            message = there.message(state.get("reason", ""), attempt)
         async with coder_session(self.parts, tree, SESSION, DESK, "initializer", await tree.head()) as session:
             self.parts.events.emit(SessionStarted(session_id=SESSION, feature_id=DESK, attempt=attempt, brief=message))
-            prompt = load_prompt("adapt" if self._plan().given else "scaffold")
+            prompt = load_prompt("adapt" if self._plan().given or there else "scaffold")
             outcome = await session.run(prompt + asked_by(self.parts.settings), message, attempt)
+        if there:
+            await there.leave_theirs(tree)
         return Command(goto="prove", update={"summary": outcome.summary, "turns": outcome.turns})
 
     async def prove(self, state: InitState) -> Command[Node]:
@@ -172,18 +188,21 @@ class Initializer:
             model that could adapt it.
         """
         self._stage("prove")
-        given = self._plan().given
-        reason = await self._why_not_adopted(state) if given else ""
-        reason = reason or await prove_start(self.parts, await self.ledger.tree())
+        given, there, attempt = self._plan().given, self._existing(), state.get("attempt", 0)
+        reason = await self._why_not_adopted(state) if given or (there and there.keeps_init) else ""
+        parts = there.parts(attempt) if there else self.parts
+        reason = reason or await prove_start(parts, await self.ledger.tree())
         if not reason:
             return Command(goto="baseline")
+        if there:
+            there.refuse(reason, attempt, PROTOCOL)
         if given and (missing := self.parts.model.missing):
             raise SetupError(
                 f"init.sh does not start the application as Harness does: {reason}",
                 f"It has to do this: {PROTOCOL}\nCommit that and run the same command again. Or name a model, and a "
                 f"session adapts it ({missing.what})",
             )
-        attempt = state.get("attempt", 0) + 1
+        attempt += 1
         if attempt > STARTS:
             raise SetupError(
                 f"init.sh does not start the application after {STARTS} tries:\n{reason}",
@@ -194,9 +213,13 @@ class Initializer:
     async def baseline(self, state: InitState) -> Command[Node]:
         """One commit, and memory of spec, plan and history. Replay: found by its trailers; records have keys."""
         self._stage("baseline")
-        plan = self._plan()
+        plan, there, attempt = self._plan(), self._existing(), state.get("attempt", 0)
+        if there:
+            await there.try_tests(await self.ledger.tree(), attempt)
         if not await self._is_kept():
             await self.ledger.put(SPEC, self._spec_text())
+        if there and (settings := there.settings_text(attempt)):
+            await self.ledger.put(SETTINGS, settings)
         trailers = make_trailers(self.parts.thread_id, event="baseline")
         count = len(plan.features.features)
         from_list = f"adopted from {plan.given}, {plan.features.totals.claimed} of them claimed to pass"
@@ -204,6 +227,8 @@ class Initializer:
         sha = await self.ledger.commit(subject, body, trailers, plan.features, self._entries(state))
         self.parts.events.emit(Committed(feature_id="", commit_sha=sha, subject=subject))
         await self._remember(plan)
+        if there:
+            await understand_history(self.parts, await self.ledger.tree())
         await forget(self.parts, SESSION)
         return Command(goto="__end__")
 
@@ -227,18 +252,11 @@ class Initializer:
         ]
 
     async def _remember(self, plan: Plan) -> None:
-        name, thread = self.ledger.name, self.parts.thread_id
-        tree = await self.ledger.tree()
-        history = [HistoryEntry(c.sha, c.subject, c.files, c.date) for c in await tree.log(HISTORY)]
+        name, thread, memory = self.ledger.name, self.parts.thread_id, self.parts.memory
         features = [(f.id, f.description) for f in plan.features.features]
-        await self.parts.memory.remember(
-            [
-                *spec_records(name, self._spec_text(), thread),
-                *plan_records(name, features, thread),
-                *history_records(name, history),
-                *progress_records(name, plan.notes, plan.notes_from, thread),
-            ]
-        )
+        await memory.remember(spec_records(name, self._spec_text(), thread) + plan_records(name, features, thread))
+        await remember_history(self.parts, await self.ledger.tree(), name, LATEST if self._existing() else COMMITS)
+        await memory.remember(progress_records(name, plan.notes, plan.notes_from, thread))
 
     async def _accepted(self, plan: Plan) -> None:
         """Show the list where somebody looks.
@@ -251,7 +269,39 @@ class Initializer:
             self._plan_file.unlink(missing_ok=True)
             raise Interrupted("You did not accept the list; nothing was committed. Change the specification and go on.")
 
-    async def _refuse_to_overwrite(self, adopted: Adopted) -> None:
+    async def _look_around(self) -> None:
+        """Read what is there already, and remember how it came to be. Replay: read again, what is remembered has keys.
+
+        Raises: SetupError: there is code that is not committed, or a file of theirs has the name of one of ours.
+        """
+        repo, tree = self.parts.repo, await self.ledger.tree()
+        if await repo.has_commits():
+            await self.ledger.take_in_user_commits()
+        found = await survey(tree, self.spec, await repo.dirty())
+        if found is None:
+            if code := sorted(filter(is_code, await repo.own_files())):
+                raise SetupError(
+                    f"There is code here that is in no commit ({', '.join(code[:3])}), and only commits are seen.",
+                    "Commit it first: `git add --all && git commit -m begin`. Or begin in an empty directory.",
+                )
+            return
+        if not self._spec_file.exists():
+            await self._refuse_to_overwrite(self.spec)
+            await self._tell((found.gist,))
+        write_atomic(self._survey_file, found.model_dump_json(indent=1))
+        await remember_history(self.parts, tree, self.ledger.name)
+
+    def _existing(self) -> Existing | None:
+        """What is proposed for the code that was there; None: there was none."""
+        path = self._survey_file
+        if self.adopted or not path.exists():
+            return None
+        return Existing(self.parts, Survey.model_validate_json(path.read_text(encoding="utf-8")))
+
+    async def _has_start(self) -> bool:
+        return "init.sh" in await self.ledger.files()
+
+    async def _refuse_to_overwrite(self, spec: str) -> None:
         """Raises: SetupError: nothing is committed yet, or a file of theirs has the name of one of ours."""
         if not await self.parts.repo.has_commits():
             raise SetupError(
@@ -262,7 +312,7 @@ class Initializer:
         there = {name.partition("/")[0] for name in [*await self.ledger.files(), *await self.parts.repo.dirty()]}
         same = await (await self.ledger.tree()).read(SPEC) or ""
         taken = sorted(there & set(OWN_FILES))
-        if Specification(same).lines == Specification(adopted.spec).lines:
+        if Specification(same).lines == Specification(spec).lines:
             taken = [name for name in taken if name != SPEC]
         if taken:
             raise SetupError(
@@ -270,8 +320,8 @@ class Initializer:
                 "Give yours another name and commit that (a specification can be named with --spec); then run again.",
             )
 
-    async def _tell(self, adopted: Adopted) -> None:
-        for text in adopted.notices:
+    async def _tell(self, notices: Sequence[str]) -> None:
+        for text in notices:
             self._notice(text)
         if dirty := await self.parts.repo.dirty():
             more = f" and {len(dirty) - 5} more" if len(dirty) > 5 else ""
@@ -335,6 +385,10 @@ class Initializer:
     @property
     def _spec_file(self) -> Path:
         return self.parts.desk_dir(DESK) / SPEC
+
+    @property
+    def _survey_file(self) -> Path:
+        return self.parts.desk_dir(DESK) / "survey.json"
 
     @property
     def _plan_file(self) -> Path:

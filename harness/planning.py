@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 BATCH = 25
 """Features asked for at once."""
+_THERE = "The project is there already, and works:"
+_ONLY_ASKED = "Write down what they ask for and nothing that it does already; use the words that its pages show."
+_NOT_AGAIN = (
+    "Plan only what the specification asks for and the project does not do yet. What it does already is planned only "
+    "where the specification asks for just that; else such a line is left out with the reason that it is there."
+)
 _SHORT_LINES, _SHORT_CHARACTERS = 3, 400
 _LIKENESS = 0.9
 
@@ -97,19 +103,26 @@ class Plan(BaseModel):
         return Plan(features=merged, left_out={**self.left_out, **reasons})
 
 
-async def write_specification(model: Model, wish: str, conversation: str) -> str:
-    """Turn a vague sentence into a numbered specification, as Markdown."""
+async def write_specification(model: Model, wish: str, conversation: str, known: str = "") -> str:
+    """Turn a vague sentence into a numbered specification, as Markdown.
+
+    Args:
+        known: what is told of a project that is there already; empty: there is none.
+    """
     question = f"A user wants software built and said only this. Write the specification.\n\n{fence(wish, 'the user')}"
-    return await _specified(model, wish, question, conversation)
+    return await _specified(model, wish, question, conversation, known)
 
 
-async def revise_specification(model: Model, wish: str, written: str, words: str, conversation: str) -> str:
+async def revise_specification(
+    model: Model, wish: str, written: str, words: str, conversation: str, known: str = ""
+) -> str:
     """Write a specification anew as the user wants it changed.
 
     Args:
         wish: the sentence it was written from.
         written: how it stands, with what they edited themselves.
         words: what they want to be otherwise.
+        known: as for `write_specification`.
     """
     parts = [
         "A user wants software built and said only this.",
@@ -118,12 +131,14 @@ async def revise_specification(model: Model, wish: str, written: str, words: str
         "They want it changed as follows. Write it anew: all that they do not speak of stays, word for word.",
         fence(words, "the user"),
     ]
-    return await _specified(model, wish, "\n\n".join(parts), conversation)
+    return await _specified(model, wish, "\n\n".join(parts), conversation, known)
 
 
-async def _specified(model: Model, wish: str, question: str, conversation: str) -> str:
+async def _specified(model: Model, wish: str, question: str, conversation: str, known: str) -> str:
     from langchain_core.messages import HumanMessage, SystemMessage
 
+    if known:
+        question += f"\n\n{_THERE}\n\n{known}\n\n{_ONLY_ASKED}"
     messages = [SystemMessage(load_prompt("initializer")), HumanMessage(question)]
     answer, _ = await model.ask("initializer", conversation, messages, WrittenSpecification)
     lines = "\n".join(f"{n}. {' '.join(r.split())}" for n, r in enumerate(answer.requirements, 1))
@@ -136,13 +151,14 @@ def is_vague(text: str) -> bool:
 
 
 async def next_batch(
-    model: Model, spec: Specification, plan: Plan, wanted: int, files: Sequence[str], conversation: str
+    model: Model, spec: Specification, plan: Plan, wanted: int, files: Sequence[str], conversation: str, known: str = ""
 ) -> Plan:
     """Ask for one batch and add it.
 
     Args:
         wanted: features in all; 0: as many as the specification needs.
         files: what is in the project already.
+        known: the survey of the code that is there; empty: there is none.
 
     Raises: ModelError: no acceptable batch.
     """
@@ -160,15 +176,17 @@ async def next_batch(
         except ValidationError as exc:
             return wrong + [e["msg"] for e in exc.errors(include_url=False)]
 
-    messages = [SystemMessage(load_prompt("initializer")), HumanMessage(_question(spec, plan, wanted, files))]
+    messages = [SystemMessage(load_prompt("initializer")), HumanMessage(_question(spec, plan, wanted, files, known))]
     batch, _ = await model.ask("initializer", conversation, messages, Batch, attempts=4, check=problems)
     return plan.with_batch(batch, spec)
 
 
-def _question(spec: Specification, plan: Plan, wanted: int, files: Sequence[str]) -> str:
+def _question(spec: Specification, plan: Plan, wanted: int, files: Sequence[str], known: str) -> str:
     planned = plan.features.features
     parts = [f"Plan the features.\n\n{fence(spec.numbered(), 'the specification, with line numbers')}"]
-    if files:
+    if known:
+        parts.append(f"{_THERE}\n\n{known}\n\n{_NOT_AGAIN}")
+    elif files:
         parts.append(f"Files that exist:\n{fence(chr(10).join(files[:100]), 'git ls-files')}")
     if planned:
         listed = "\n".join(f"{f.id}: {f.description}" for f in planned)

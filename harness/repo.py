@@ -101,6 +101,12 @@ class Repo:
         """Paths in the user's checkout that are tracked or would be, relative to its top directory."""
         return await self.git.paths("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ":/")
 
+    async def own_files(self) -> list[str]:
+        """Those of them that lie in the project, relative to it."""
+        shape = ("-z", "--cached", "--others", "--exclude-standard")
+        names = await self.git.paths("ls-files", *shape, "--", *(within(self.prefix) or (":/",)))
+        return [from_root(name, self.prefix) for name in names]
+
     async def any_counts(self, paths: Sequence[str]) -> bool:
         """Whether one of these absolute paths is not ignored."""
         answer = await self.git.ask("check-ignore", "-z", "--stdin", stdin=os.fsencode("\0".join(paths)))

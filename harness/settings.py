@@ -106,6 +106,9 @@ class GateSettings(_Section):
     """The project's own lint and tests, which must pass before a commit."""
 
     commands: list[str] = Field(default_factory=list)
+    tests: str = ""
+    """The project's own tests: what passed before a feature must go on passing, what failed already stops nothing. It
+    may write a report of each test to `$HARNESS_REPORT` (JUnit XML, jest's or go's JSON); else its exit code counts."""
     seconds: float = 600.0
 
 

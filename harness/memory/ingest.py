@@ -12,6 +12,8 @@ from harness.memory.record import MAX_TOKENS, Record, clean_text, count_tokens, 
 _HEADING = re.compile(r"^#{1,6}\s+(.*)$")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
+_BODY = 600
+"""Characters of a commit's reasons."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class HistoryEntry:
     subject: str
     files: tuple[str, ...]
     date: datetime
+    body: str = ""
+    """Why, where it is told."""
 
 
 def spec_records(project: str, text: str, thread: str = "") -> list[Record]:
@@ -58,7 +62,7 @@ def history_records(project: str, entries: Iterable[HistoryEntry]) -> list[Recor
         make_record(
             project,
             "commit",
-            f"{entry.subject}\nfiles: {', '.join(entry.files[:12])}" if entry.files else entry.subject,
+            _commit_text(entry),
             source=f"git {entry.commit_sha[:12]}",
             files=entry.files,
             commit=entry.commit_sha,
@@ -67,6 +71,11 @@ def history_records(project: str, entries: Iterable[HistoryEntry]) -> list[Recor
         for entry in entries
         if clean_text(entry.subject)
     ]
+
+
+def _commit_text(entry: HistoryEntry) -> str:
+    files = f"files: {', '.join(entry.files[:12])}" if entry.files else ""
+    return "\n".join(part for part in (entry.subject, files, entry.body[:_BODY]) if part)
 
 
 def _facts(text: str) -> Iterator[tuple[str, str]]:

@@ -73,6 +73,28 @@ class Meaning:
         if self.indexes and idle and not self._closing and self._records.last_seq() != self._followed:
             self._following = asyncio.create_task(self._follow())
 
+    async def complete(self, progress: Progress) -> None:
+        """Wait until everything remembered so far is embedded and indexed, as far as that can be had here.
+
+        Args:
+            progress: told every second how many records of those that lacked a vector have one now, and of how many.
+        """
+        self.start()
+        try:
+            await self.embedder.wait()
+        except RecallError:
+            await self.wait()  # which tells it
+            return
+        total = await self._lacking()
+
+        async def ended(task: asyncio.Task[None] | None) -> None:
+            while task and not (await asyncio.wait({task}, timeout=1.0))[0]:
+                progress(total - min(await self._lacking(), total), total)
+
+        await ended(self._starting)
+        self.follow_soon()
+        await ended(self._following)
+
     async def rebuild(self, progress: Progress | None) -> int:
         """Embed what lacks a vector and build the best index anew."""
         await self.wait()
@@ -155,6 +177,11 @@ class Meaning:
             keys = [key for key, _ in batch]
             vectors = await self.embedder.embed([text for _, text in batch])
             await self._run(partial(self._records.store_vectors, model, keys, vectors))
+
+    async def _lacking(self) -> int:
+        """Records of all projects without a vector."""
+        counts = await asyncio.to_thread(self._records.counts, "", self.embedder.model_id)
+        return counts.without_vector
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)

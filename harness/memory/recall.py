@@ -181,6 +181,10 @@ class Memory:
             where=best.where if best else str(self._records.path),
         )
 
+    async def complete(self, progress: Progress) -> None:
+        """Wait until everything remembered is embedded and indexed; `progress` is told how far that is."""
+        await self._meaning.complete(progress)
+
     async def rebuild(self, progress: Progress | None = None) -> int:
         """Build the index anew from the records; returns how many it holds.
 

@@ -178,7 +178,34 @@ async def serve(
     tracked: Collection[str] | None = None,
     is_prepared: bool = False,
 ) -> AsyncIterator[Instance]:
-    """Prepare a tree when that is due, start its application on empty data, stop it on leaving.
+    """Prepare a tree when that is due, start its application on empty data, stop it on leaving; as `make_ready`.
+
+    Raises: AppNotStarted: it cannot be prepared or does not answer. ShellError: the sandbox failed.
+    """
+    policy, stamp = await make_ready(
+        tree, room, app, data_dir, stamps_dir=stamps_dir, cache=cache, tracked=tracked, is_prepared=is_prepared
+    )
+    ports = [await room.free_port() for _ in PORTS]
+    instance = Instance(room, policy, app, ports, stamp.seed)
+    try:
+        await instance.reset()
+        yield instance
+    finally:
+        await instance.stop()
+
+
+async def make_ready(
+    tree: Path,
+    room: Room,
+    app: AppSettings,
+    data_dir: Path,
+    *,
+    stamps_dir: Path | None = None,
+    cache: PrepareCache | None = None,
+    tracked: Collection[str] | None = None,
+    is_prepared: bool = False,
+) -> tuple[Policy, Stamp]:
+    """Prepare a tree when that is due; returns the policy under which its code runs, and its stamp.
 
     Args:
         tree: the project's directory in some worktree.
@@ -190,19 +217,13 @@ async def serve(
         tracked: what git tracks of the tree, see `Stamp`.
         is_prepared: nothing is to be prepared, whatever is kept.
 
-    Raises: AppNotStarted: it cannot be prepared or does not answer. ShellError: the sandbox failed.
+    Raises: AppNotStarted: it cannot be prepared. ShellError: the sandbox failed.
     """
     policy = policy_for(tree, room.policy, data_dir)
     stamp = stamp_of(tree, stamps_dir or data_dir.parent, policy, tracked)
     if app.prepare and not is_prepared and not stamp.is_valid():
         await prepare(room, app, policy, stamp, cache)
-    ports = [await room.free_port() for _ in PORTS]
-    instance = Instance(room, policy, app, ports, stamp.seed)
-    try:
-        await instance.reset()
-        yield instance
-    finally:
-        await instance.stop()
+    return policy, stamp
 
 
 async def prepare(

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 from harness.errors import RepoError
 from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
-from harness.verify.app import serve
+from harness.verify.app import make_ready, serve
 from harness.verify.evidence import keep_within
 from harness.verify.pictures import Pictures
 from harness.verify.prepare_cache import PrepareCache, stamps_dir
+from harness.verify.prepared import restore
 from harness.verify.replay import Pages, Replayer, Site
 from harness.worktree import Worktree, remove_tree
 
@@ -92,6 +93,20 @@ class Hall:
         finally:
             await preparing
             await pages.close()
+
+    async def prepared(self, tree: Worktree, name: str) -> Policy:
+        """Prepare a tree as `site` does, without its application; returns the policy under which its code runs.
+
+        Raises: AppNotStarted: it cannot be prepared.
+        """
+        data_dir = self.scratch / "sites" / name
+        policy, stamp = await make_ready(
+            tree.directory, self.room, self.settings.app, data_dir,
+            stamps_dir=self.stamps_dir, cache=self.cache, tracked=await tree.files(),
+            is_prepared=bool(self._served[tree.directory]),
+        )  # fmt: skip
+        restore(data_dir, stamp.seed)
+        return policy
 
 
 async def candidate_of(parts: Parts, tree: Worktree) -> tuple[Worktree, Snapshot]:

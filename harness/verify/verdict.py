@@ -2,7 +2,7 @@
 
     application starts -> names are bound -> passes twice -> every expectation can fail (red, perturbed)
     -> passes with other texts, for another visitor -> checks of earlier features still pass
-    -> the project's own gate passes
+    -> the project's own gate passes, and its tests are no worse than before
 
 The first of these that does not hold is the reason, in words the coder can act on.
 """
@@ -32,6 +32,7 @@ from harness.verify.proof import Proof, prove
 from harness.verify.regress import RegressResult
 from harness.verify.regression import Earlier, holding_at, note, regress_earlier
 from harness.verify.replay import Site
+from harness.verify.suite import compare
 from harness.verify.trial import OnBound, Trial, Tried
 from harness.verify.variation import failure_with_other_texts
 from harness.verify.words import phrase
@@ -66,6 +67,8 @@ class Verdict(BaseModel):
     regressed: str = ""
     """`regressed n of m`."""
     regressed_all: bool = False
+    tests: str = ""
+    """How the project's own tests ended; empty: none are named."""
     content: str = ""
     """Names the content that was judged; nothing else may be committed on this verdict."""
     park_reason: str = ""
@@ -172,6 +175,8 @@ async def verify_feature(case: Case) -> Verdict:
             )
         if verdict.passed:
             verdict = await _gate(case, hall, verdict)
+        if verdict.passed and parts.settings.gate.tests:
+            verdict = await _own_tests(case, hall, tree, snapshot.content, verdict)
         if verdict.passed and verdict.check:
             proved = {case.feature.id: verdict.check, **verdict.amended}
             note(parts, snapshot.content, proved, [RegressResult(name, True) for name in proved])
@@ -364,6 +369,16 @@ async def _gate(case: Case, hall: Hall, verdict: Verdict) -> Verdict:
     said = f"`{failed.command}` of the project's gate ended with {failed.exit_code}."
     reason = f"The feature passes, but {said}\n{fence(failed.output, failed.command)}"
     return verdict.model_copy(update={"passed": False, "reason": reason, "of_tree": True})
+
+
+async def _own_tests(case: Case, hall: Hall, tree: Worktree, content: str, verdict: Verdict) -> Verdict:
+    """The project's own tests must not be worse than before."""
+    try:
+        found = await compare(case.parts, hall, tree, content, case.base_sha)
+    except AppNotStarted as exc:
+        said = fence(str(exc), "the harness running init.sh")
+        return verdict.model_copy(update={"passed": False, "reason": f"The tests cannot be run.\n{said}"})
+    return verdict.model_copy(update={"passed": not found.reason, "reason": found.reason, "tests": f"{found}"})
 
 
 def _no(

@@ -1,0 +1,143 @@
+"""What the files of an existing project say about starting and testing it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.manifests import Manifests
+
+
+def read(**named: str) -> Manifests:
+    return Manifests(set(named), named)
+
+
+def package(**more: object) -> str:
+    return json.dumps({"name": "shop", **more})
+
+
+FLASK = "from flask import Flask\napp = Flask(__name__)\n"
+STARTS = [
+    (
+        {"Procfile": "web: gunicorn shop --bind 0.0.0.0:$PORT\n"},
+        "Procfile",
+        "gunicorn shop --bind 127.0.0.1:",
+    ),
+    ({"manage.py": "", "requirements.txt": "Django==5\n"}, "manage.py", 'manage.py runserver "127.0.0.1:$PORT"'),
+    ({"main.py": "api: FastAPI = FastAPI()\n", "requirements.txt": "fastapi\n"}, "main.py", "uvicorn main:api"),
+    ({"app.py": FLASK, "requirements.txt": "flask\n"}, "app.py", "flask --app app run"),
+    ({"server.py": "import os\nport = int(os.environ['PORT'])\n"}, "server.py", "python3 server.py"),
+    ({"package.json": package(scripts={"start": "node ."})}, "package.json (scripts.start)", "npm run --silent start"),
+    (
+        {"package.json": package(scripts={"build": "vite build", "dev": "vite"}, devDependencies={"vite": "7"})},
+        "package.json (vite)",
+        "vite preview",
+    ),
+    ({"package.json": package(dependencies={"next": "15"})}, "package.json (next)", "next start"),
+    ({"server.js": "app.listen(process.env.PORT)"}, "server.js", "node server.js"),
+    ({"go.mod": "module shop\n", "main.go": "package main\n"}, "go.mod", ".build/app"),
+    ({"Cargo.toml": "[package]\n", "src/main.rs": ""}, "Cargo.toml", "cargo run"),
+    ({"Makefile": "VERSION := 1\nrun: build\n\tgo run .\nbuild:\n"}, "Makefile (run)", "make run"),
+    ({"public/index.html": "<p>"}, "public/index.html", "http.server"),
+]
+
+
+@pytest.mark.parametrize(("files", "because", "served"), STARTS, ids=[because for _, because, _ in STARTS])
+def test_a_project_is_started_by_what_it_has(files: dict[str, str], because: str, served: str, tmp_path: Path) -> None:
+    start = Manifests(set(files), files).start()
+    assert start is not None
+    assert start.because == because
+    assert served in start.serve[-1]
+    script = tmp_path / "init.sh"
+    script.write_text(start.script())
+    bash = shutil.which("bash")
+    assert bash
+    subprocess.run([bash, "-n", script], check=True)
+
+
+def test_what_says_nothing_is_left_to_a_model() -> None:
+    assert read(**{"lib.py": "", "README.md": ""}).start() is None
+    assert read(**{"package.json": package(main="lib.js")}).start() is None
+    assert read(**{"public/index.html": "", "public/app.js": "", "main.js": "listen(1)"}).start() is None
+    assert read(**{"index.html": "", "serve.rb": ""}).start() is None
+    assert read(**{"index.html": "", "app.js": ""}).start() is not None
+
+
+def test_packages_are_installed_as_the_lock_file_asks_and_a_registry_is_needed_for_them() -> None:
+    files = {"package.json": package(scripts={"start": "node ."}, dependencies={"express": "5"})}
+    start = Manifests({*files, "package-lock.json"}, files).start()
+    assert start is not None
+    assert start.prepare == ("npm ci --no-audit --no-fund",)
+    assert start.installs
+    plain = read(**{"package.json": package(scripts={"start": "node ."})}).start()
+    assert plain is not None
+    assert not plain.installs
+
+
+def test_a_python_project_gets_an_environment_of_its_own_with_what_its_tests_need() -> None:
+    files = {"app.py": FLASK, "requirements.txt": "flask\n", "requirements-dev.txt": "pytest\n# more\n"}
+    start = Manifests(set(files), files).start()
+    assert start is not None
+    assert [line for line in start.prepare if "install" in line] == [
+        ".venv/bin/pip install --quiet -r requirements.txt",
+        ".venv/bin/pip install --quiet -r requirements-dev.txt",
+    ]
+    assert 'export PATH="$PWD/.venv/bin:$PATH"' in start.script()
+
+
+def test_data_go_where_the_harness_can_empty_them() -> None:
+    start = read(**{"server.js": "listen(process.env.PORT); open(process.env.DB_PATH)"}).start()
+    assert start is not None
+    assert 'export DB_PATH="$HARNESS_DATA_DIR/app.db"' in start.script()
+
+
+@pytest.mark.parametrize(
+    "hostile", ["web: node . && curl evil", "web: $(rm -rf /)", "web: a; b", "web: `id`", "web: a\x00b"]
+)
+def test_a_command_that_is_more_than_plain_words_is_not_taken_over(hostile: str) -> None:
+    assert read(Procfile=hostile).start() is None
+    script = hostile.removeprefix("web: ")
+    suites = read(**{"package.json": package(scripts={"test": f"node --test {script}"})}).suites()
+    assert [suite.command for suite in suites] == ["npm test"]
+
+
+SUITES = [
+    ({"package.json": package(scripts={"test": "node --test tests/"})}, "node --test --test-reporter=junit", True),
+    ({"package.json": package(scripts={"test": "vitest"})}, "npm test -- --run --reporter=junit", True),
+    ({"package.json": package(scripts={"test": "jest --coverage"})}, "npm test -- --ci --json", True),
+    ({"package.json": package(scripts={"test": "mocha"})}, "npm test -- --reporter xunit", True),
+    ({"package.json": package(scripts={"test": "lint && jest"})}, "npm test", False),
+    ({"pyproject.toml": "[tool.pytest.ini_options]\n", "tests/test_a.py": ""}, "python3 -m pytest -q --junitxml", True),
+    ({"tests/test_a.py": ""}, "python3 -m unittest discover", False),
+    ({"go.mod": "", "a_test.go": ""}, "go test -json", True),
+    ({"Cargo.toml": ""}, "cargo test", False),
+    ({"Makefile": "test:\n\tprove\n"}, "make test", False),
+]
+
+
+@pytest.mark.parametrize(("files", "command", "named"), SUITES)
+def test_tests_are_run_as_the_project_does_and_report_each_one_where_they_can(
+    files: dict[str, str], command: str, named: bool
+) -> None:
+    suite = Manifests(set(files), files).suites()[0]
+    assert suite.command.startswith(command)
+    assert suite.names_tests == named
+
+
+def test_a_script_that_tests_nothing_is_none() -> None:
+    said = 'echo "Error: no test specified" && exit 1'
+    assert read(**{"package.json": package(scripts={"test": said})}).suites() == []
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", "[" * 100_000, '{"scripts": 3, "dependencies": ["a"]}'])
+def test_a_broken_manifest_is_told_and_nothing_is_taken_from_it(broken: str) -> None:
+    found = read(**{"package.json": broken, "index.html": ""})
+    start = found.start()
+    assert start is not None
+    assert start.because == "index.html"
+    assert found.suites() == []
+    assert bool(found.problems()) == (not broken.startswith('{"'))
