@@ -55,9 +55,13 @@ async def add(directory: Path, wish: str, file: str, *, yes: bool) -> str:
     _require_somebody(yes=yes)
 
     async def plan(model: Model) -> PlanChange:
+        from harness.opening import open_memory
         from harness.plan_wishes import plan_wish
+        from harness.tools.memory import quote_documents
 
-        return await plan_wish(model, wish, now)
+        async with open_memory(project.directory, flags={}, events=Events(), is_started=False) as memory:
+            documents = await quote_documents(memory, wish, is_patient=True)
+        return await plan_wish(model, wish, now, documents)
 
     return await _by_model(project, now, wish, plan, yes=yes)
 

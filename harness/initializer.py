@@ -35,6 +35,7 @@ from harness.prompts import fence, load_prompt
 from harness.session import forget
 from harness.specification import Specification
 from harness.threads import given_file
+from harness.tools.memory import quote_documents
 from harness.verify.hall import OWN_FILES
 from harness.verify.verdict import prove_start
 
@@ -51,6 +52,8 @@ STARTS = 3
 HISTORY = 200
 SESSION = "s000-init"
 DESK = "init"
+PLANNING_RECORDS, PLANNING_TOKENS = 12, 2500
+"""Of documents of the user, for one batch."""
 
 
 class InitState(TypedDict, total=False):
@@ -123,12 +126,17 @@ class Initializer:
         draft, conversation = self.parts.desk_dir(DESK) / "drafted.md", f"{self.parts.thread_id}/specification"
         if not draft.exists():
             self._notice("The wish is short; a specification is written first.")
-            write_atomic(draft, await write_specification(self.parts.model, wish, conversation))
+            said = await self._documents(wish)
+            write_atomic(draft, await write_specification(self.parts.model, wish, conversation, said))
         while self.review and (words := self.review(draft)):
             written = draft.read_text(encoding="utf-8")
-            said = f"{conversation}/{hashlib.sha256((written + words).encode()).hexdigest()[:12]}"
-            write_atomic(draft, await revise_specification(self.parts.model, wish, written, words, said))
+            again = f"{conversation}/{hashlib.sha256((written + words).encode()).hexdigest()[:12]}"
+            write_atomic(draft, await revise_specification(self.parts.model, wish, written, words, again))
         return draft.read_text(encoding="utf-8")
+
+    async def _documents(self, about: str) -> str:
+        memory = self.parts.memory
+        return await quote_documents(memory, about, PLANNING_RECORDS, PLANNING_TOKENS, is_patient=True)
 
     async def plan(self, state: InitState) -> Command[Node]:
         """Ask for one batch. Replay: a batch that was kept is not asked for again, because the state counts them."""
@@ -143,7 +151,8 @@ class Initializer:
         self._stage("plan", f"batch {batches + 1}")
         before = (len(plan.features.features), len(plan.uncovered(spec)))
         files, conversation = await self.ledger.files(), f"{self.parts.thread_id}/plan/{batches}"
-        grown = await next_batch(self.parts.model, spec, plan, state.get("wanted", 0), files, conversation)
+        said = await self._documents(spec.numbered(plan.uncovered(spec)))
+        grown = await next_batch(self.parts.model, spec, plan, state.get("wanted", 0), files, conversation, said)
         write_atomic(self._plan_file, grown.model_dump_json(indent=1))
         uncovered = len(grown.uncovered(spec))
         count = len(grown.features.features)

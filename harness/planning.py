@@ -97,9 +97,14 @@ class Plan(BaseModel):
         return Plan(features=merged, left_out={**self.left_out, **reasons})
 
 
-async def write_specification(model: Model, wish: str, conversation: str) -> str:
-    """Turn a vague sentence into a numbered specification, as Markdown."""
+async def write_specification(model: Model, wish: str, conversation: str, documents: str = "") -> str:
+    """Turn a vague sentence into a numbered specification, as Markdown.
+
+    Args:
+        documents: what documents of the user say about it, quoted.
+    """
     question = f"A user wants software built and said only this. Write the specification.\n\n{fence(wish, 'the user')}"
+    question += f"\n\n{documents}" if documents else ""
     return await _specified(model, wish, question, conversation)
 
 
@@ -136,13 +141,20 @@ def is_vague(text: str) -> bool:
 
 
 async def next_batch(
-    model: Model, spec: Specification, plan: Plan, wanted: int, files: Sequence[str], conversation: str
+    model: Model,
+    spec: Specification,
+    plan: Plan,
+    wanted: int,
+    files: Sequence[str],
+    conversation: str,
+    documents: str = "",
 ) -> Plan:
     """Ask for one batch and add it.
 
     Args:
         wanted: features in all; 0: as many as the specification needs.
         files: what is in the project already.
+        documents: what documents of the user say about it, quoted.
 
     Raises: ModelError: no acceptable batch.
     """
@@ -160,16 +172,21 @@ async def next_batch(
         except ValidationError as exc:
             return wrong + [e["msg"] for e in exc.errors(include_url=False)]
 
-    messages = [SystemMessage(load_prompt("initializer")), HumanMessage(_question(spec, plan, wanted, files))]
+    messages = [
+        SystemMessage(load_prompt("initializer")),
+        HumanMessage(_question(spec, plan, wanted, files, documents)),
+    ]
     batch, _ = await model.ask("initializer", conversation, messages, Batch, attempts=4, check=problems)
     return plan.with_batch(batch, spec)
 
 
-def _question(spec: Specification, plan: Plan, wanted: int, files: Sequence[str]) -> str:
+def _question(spec: Specification, plan: Plan, wanted: int, files: Sequence[str], documents: str) -> str:
     planned = plan.features.features
     parts = [f"Plan the features.\n\n{fence(spec.numbered(), 'the specification, with line numbers')}"]
     if files:
         parts.append(f"Files that exist:\n{fence(chr(10).join(files[:100]), 'git ls-files')}")
+    if documents:
+        parts.append(f"Plan what the specification asks for, as the user's documents name it:\n{documents}")
     if planned:
         listed = "\n".join(f"{f.id}: {f.description}" for f in planned)
         parts.append(f"Planned so far; do not repeat them:\n{fence(listed, 'the plan')}")

@@ -29,7 +29,7 @@ LEVELS = [
     {"runtime", "opening", "doctor"},
     {"initializer", "coding"},
     {"session", "coder", "desk", "decisions", "lessons", "brief", "journal", "ledger", "parts", "budget", "planning"}
-    | {"plan_queue", "plan_wishes"}
+    | {"plan_queue", "plan_wishes", "documents"}
     | {"context", "circles", "pictures", "outline", "symbols", "adopt"}
     | {"verify", "tools"},
     {"browser", "memory", "sandbox", "model", "recording", "normalise", "prompts"}
