@@ -40,7 +40,7 @@ _KINDS = {".html": "html", ".htm": "html", ".xhtml": "html", ".pdf": "pdf"}
 _RAISED = re.compile(r"\b[\w.]+Error: ")
 _SECRET = {".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".kdbx", ".gpg", ".asc"}
 _MADE = {"package-lock.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "uv.lock", "cargo.lock", "go.sum"}
-_MADE_ENDINGS = (".min.js", ".min.css", ".map")
+_MADE_ENDINGS = (".min.js", ".min.css", ".map", ".svg")
 
 Progress = Callable[[int, int, str], None]
 """Called with (files done, files in all, name)."""
@@ -73,7 +73,7 @@ async def add_documents(memory: Memory, project: Project, paths: Sequence[Path],
     """
     added = Added()
     known = set(await memory.documents())
-    files = [each for path in paths for each in await _found(path, added)]
+    files = [each for path in paths for each in await _found(path, project, added)]
     for done, (base, name) in enumerate(files):
         shown = _name(base / name, project)
         progress(done, len(files), shown)
@@ -97,7 +97,7 @@ async def add_documents(memory: Memory, project: Project, paths: Sequence[Path],
     return added
 
 
-async def _found(path: Path, added: Added) -> list[tuple[Path, str]]:
+async def _found(path: Path, project: Project, added: Added) -> list[tuple[Path, str]]:
     """(directory, name below it) of every file: one that is named, or those of a directory."""
     real = Path(os.path.realpath(path))
     if not real.exists():
@@ -110,7 +110,7 @@ async def _found(path: Path, added: Added) -> list[tuple[Path, str]]:
     kept = []
     for name in names[:MOST_FILES]:
         if why := _unwanted(name):
-            added.left_out[f"{path}/{name}"] = why
+            added.left_out[_name(real / name, project)] = why
         else:
             kept.append((real, name))
     return kept

@@ -66,7 +66,7 @@ def document_records(project: str, name: str, text: str, *, is_code: bool, files
         is_code: nothing in it is a heading; pieces end at blank lines.
         files: its path, where it lies in the project.
     """
-    title = cut_text(name, MAX_TOKENS // 8)
+    title = cut_text(name.rpartition("/")[2], MAX_TOKENS // 8)
     sections = [("", _blank_separated(text))] if is_code else _sections(text)
     facts = [
         f"{title}{heading}\n{piece}"

@@ -139,16 +139,17 @@ class Memory:
 
     async def learn(self, progress: Progress) -> None:
         """Wait until all that is remembered can be found by meaning, or no meaning is to be had."""
-        await self.wait()
-        model = self._meaning.embedder
-        waiting = first = await self._pending() if model.ready else 0
-        while waiting:
-            progress(first - waiting, first)
-            await self._meaning.settle(1.0)
-            before, waiting = waiting, await self._pending()
-            if waiting == before and not self._meaning.is_following:
-                return  # it failed and was told
-        progress(first, first)
+        most = 0
+        while True:
+            is_up = await self.wait(1.0)
+            if is_up:
+                await self._meaning.settle(1.0)
+            pending = await self._pending() if self._meaning.embedder.ready else 0
+            most = max(most, pending)
+            if most:
+                progress(most - pending, most)
+            if is_up and not (pending and self._meaning.is_following):
+                return
 
     async def _pending(self) -> int:
         model_id = self._meaning.embedder.model_id
