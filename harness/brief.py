@@ -38,6 +38,7 @@ def render_brief(
     recalled: str,
     conventions: str = "",
     outline: str = "",
+    documents: str = "",
 ) -> str:
     """Put the first message together.
 
@@ -52,6 +53,7 @@ def render_brief(
         recalled: quoted records.
         conventions: what the project's own file for coding agents says; empty: it has none.
         outline: what is defined where; empty: the tree is small. It is told where there is room for all of it.
+        documents: what documents of the user say about the feature, quoted; empty: none was added.
     """
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(feature.steps, 1))
     assumed = "; what is assumed does not stand in the text" if "(assumed)" in contract_words else ""
@@ -69,6 +71,7 @@ def render_brief(
         f"Last commits:\n{fence(_lines(subjects), 'git log')}" if subjects else "",
         f"Last sessions:\n{fence(_sessions(entries), 'progress.json')}" if entries else "",
         f"Files:\n{fence(_lines(files[:_FILES_SHOWN], len(files)), 'git ls-files')}" if files else "The tree is empty.",
+        f"# From the user's documents\n\n{documents}" if documents else "",
         f"# What earlier sessions learned\n\n{recalled}",
     ]
     text = _cut("\n\n".join(part for part in parts if part))

@@ -5,6 +5,8 @@ Ctrl-C at a question stops, and so does the end of the input; what was shown or 
 
 from __future__ import annotations
 
+import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,10 +17,11 @@ from typing import Any
 
 import typer
 
-from harness.console_text import one_line, plain
+from harness.console_text import one_line, plain, wrapped
 from harness.errors import Interrupted, SetupError
 
 _ACCEPT, _EDIT, _STOP = {"", "a", "accept", "y", "yes", "ok"}, {"e", "edit"}, {"s", "stop", "q", "quit", "n", "no"}
+_ITEM = re.compile(r"(\s*(?:[-*+]|\d+[.)])\s+)?(.*)")
 _QUESTION = "Enter accepts, e edits, s stops; or say what to change"
 
 
@@ -38,7 +41,7 @@ def review_file(path: Path, what: str) -> str:
     """
     while True:
         text = path.read_text(encoding="utf-8")
-        typer.echo(f"\n{plain(text).strip()}\n")
+        typer.echo(f"\n{_folded(text)}\n")
         said = _ask(_QUESTION, f"The {what} is kept as it is; the same command shows it again.")
         if said.lower() in _EDIT:
             edit_file(path)
@@ -50,6 +53,13 @@ def review_file(path: Path, what: str) -> str:
             return said
         else:
             typer.echo(f"{one_line(said, 40)!r} is not understood." if text.strip() else "It is empty.")
+
+
+def _folded(text: str) -> str:
+    """A text as wide as the terminal; what goes on stands below the text of its item."""
+    columns = shutil.get_terminal_size().columns
+    parts = (_ITEM.fullmatch(line) for line in plain(text).strip().split("\n"))
+    return "\n".join(wrapped(part[1] or "", part[2], columns) if part and part[2] else "" for part in parts)
 
 
 def confirm(question: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -11,14 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from harness.console import watch
 from harness.console_text import one_line, plain
-from harness.events import Events, Noticed
+from harness.errors import SetupError
+from harness.events import Events, Noticed, Progressed
+from harness.project import Project
 
 if TYPE_CHECKING:
     from harness.memory.recollection import Hit, Recollection
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGE = re.compile(r"(\d{1,6})([mhdw])")
+_EVERY = 20
+"""Files after which progress is shown."""
 SHOWN_TOKENS = 100_000
 """A person's screen has no token budget."""
 
@@ -77,6 +83,49 @@ async def rebuild(directory: Path) -> int:
 
     async with open_memory(directory, flags={}, events=_heard()) as memory:
         return await memory.rebuild(lambda done, total: typer.echo(f"{done} of {total}", err=True))
+
+
+async def add(directory: Path, paths: Sequence[Path]) -> str:
+    """Remember documents; what was, in words. Progress goes to standard error."""
+    from harness.documents import add_documents, told
+    from harness.opening import open_memory
+
+    events, project = Events(), Project.find(directory)
+    with watch(events, sys.stderr):
+
+        def progress(done: int, total: int, detail: str) -> None:
+            if done % _EVERY == 0 or done == total:
+                events.emit(Progressed(stage="read", done=done, total=total, detail=detail))
+
+        def learned(done: int, total: int) -> None:
+            events.emit(Progressed(stage="learn", done=done, total=total, detail="records"))
+
+        async with open_memory(directory, flags={}, events=events) as memory:
+            added = await add_documents(memory, project, paths, progress)
+            await memory.learn(learned)
+    return "\n".join(one_line(line) for line in told(added))
+
+
+async def documents(directory: Path) -> dict[str, int]:
+    """Documents that were added, and how many records each has."""
+    from harness.opening import open_memory
+
+    async with open_memory(directory, flags={}, events=_heard(), is_started=False) as memory:
+        return await memory.documents()
+
+
+async def forget(directory: Path, names: Sequence[str]) -> int:
+    """Recall documents never again; how many records that were.
+
+    Raises: SetupError: one was not added.
+    """
+    from harness.opening import open_memory
+
+    async with open_memory(directory, flags={}, events=_heard(), is_started=False) as memory:
+        if unknown := set(names) - (await memory.documents()).keys():
+            what = f"{one_line(min(unknown))!r} is no document that was added."
+            raise SetupError(what, "`harness memory list` names them.")
+        return sum([(await memory.replace_document(name, []))[1] for name in names])
 
 
 def as_text(found: Recollection) -> str:

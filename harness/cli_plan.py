@@ -41,7 +41,8 @@ async def show(directory: Path, ids: Sequence[str], *, as_json: bool) -> str:
     if as_json:
         facts = {"features": [f.model_dump(mode="json") for f in features], "waiting": waiting}
         return json.dumps(facts, indent=2, ensure_ascii=False)
-    said = f"# {waiting} changes wait for the next run; they are shown as if they were made.\n\n" if waiting else ""
+    many = f"{waiting} changes wait" if waiting > 1 else "1 change waits"
+    said = f"# {many} for a run; the plan is shown as it will be then.\n\n" if waiting else ""
     return plain(said + as_toml(features)).rstrip("\n")
 
 
@@ -55,9 +56,13 @@ async def add(directory: Path, wish: str, file: str, *, yes: bool) -> str:
     _require_somebody(yes=yes)
 
     async def plan(model: Model) -> PlanChange:
+        from harness.opening import open_memory
         from harness.plan_wishes import plan_wish
+        from harness.tools.memory import quote_documents
 
-        return await plan_wish(model, wish, now)
+        async with open_memory(project.directory, flags={}, events=Events(), is_started=False) as memory:
+            documents = await quote_documents(memory, wish, is_patient=True)
+        return await plan_wish(model, wish, now, documents)
 
     return await _by_model(project, now, wish, plan, yes=yes)
 
@@ -111,7 +116,7 @@ async def edit(directory: Path, ids: Sequence[str], file: str, *, everything: bo
                 raise
             typer.echo(plain(exc.what), err=True)
             if choose("Enter edits again, s stops", {"": "edit", "e": "edit", "s": "stop"}) == "stop":
-                raise
+                raise FeatureFileError("Nothing was changed.", exc.remedy) from exc
         else:
             path.unlink()
             return said
@@ -208,7 +213,8 @@ def _told(change: PlanChange, now: PlanNow, after: Applied) -> Iterator[str]:
         yield from _rest({field: value for field, value in _facts(feature).items() if value != usual[field]})
     for name in change.amended:
         old, new = now.features.get(name), after.features.get(name)
-        yield from _lines(f"{name}  ", new.description)
+        is_same = old.description == new.description
+        yield from _lines(f"{name}  ", old.description if is_same else "is worded otherwise:")
         yield from _difference(old, new)
         was = _facts(old)
         yield from _rest({field: value or "none" for field, value in _facts(new).items() if value != was[field]})
@@ -232,8 +238,7 @@ def _rest(facts: dict[str, str]) -> Iterator[str]:
 
 
 def _difference(old: Feature, new: Feature) -> Iterator[str]:
-    was, now = Wording.of(old).text, Wording.of(new).text
-    for line in difflib.ndiff(was, now):
+    for line in difflib.ndiff(Wording.of(old).text, Wording.of(new).text):
         if line[0] in "-+":
             yield from _lines(f"  {line[0]} ", line[2:])
 

@@ -15,7 +15,7 @@ from harness import outline
 from harness.brief import CONVENTIONS, render_brief, render_evidence
 from harness.features import PassedAt, mark_passed
 from harness.project import write_atomic
-from harness.tools.memory import quote
+from harness.tools.memory import quote, quote_documents
 from harness.verify import audit
 from harness.verify.author import Agreed, contract_words, revise_contract, write_contract
 from harness.verify.check import Check, Contract, Expectation, Flow, Flows, Locator
@@ -169,6 +169,7 @@ class Desk:
             quote(recalled.after(own) if own else recalled),
             await self._conventions(),
             await self._outline(),
+            await quote_documents(memory, query),
         )
 
     async def _outline(self) -> str:

@@ -31,7 +31,7 @@ from harness.features import FeatureList
 from harness.history import COMMITS, LATEST, remember_history, understand_history
 from harness.ledger import SPEC, Ledger
 from harness.memory.ingest import plan_records, progress_records, spec_records
-from harness.planning import Plan, is_vague, next_batch, revise_specification, write_specification
+from harness.planning import Known, Plan, is_vague, next_batch, revise_specification, write_specification
 from harness.progress import SessionEntry
 from harness.project import write_atomic
 from harness.prompts import fence, load_prompt
@@ -40,6 +40,7 @@ from harness.session import forget
 from harness.specification import Specification
 from harness.survey import Survey, is_code, survey
 from harness.threads import given_file
+from harness.tools.memory import quote_documents
 from harness.verify.hall import OWN_FILES
 from harness.verify.verdict import prove_start
 
@@ -55,6 +56,8 @@ STARTS = 3
 """Times the model is shown why the application does not start."""
 SESSION = "s000-init"
 DESK = "init"
+PLANNING_RECORDS, PLANNING_TOKENS = 12, 2500
+"""Of documents of the user, for one batch."""
 
 
 class InitState(TypedDict, total=False):
@@ -127,16 +130,20 @@ class Initializer:
         Raises: Interrupted: they want to think about it.
         """
         draft, conversation = self.parts.desk_dir(DESK) / "drafted.md", f"{self.parts.thread_id}/specification"
-        there = self._existing()
-        known = there.survey.words() if there else ""
+        known = await self._known(wish)
         if not draft.exists():
             self._notice("The wish is short; a specification is written first.")
             write_atomic(draft, await write_specification(self.parts.model, wish, conversation, known))
         while self.review and (words := self.review(draft)):
             written = draft.read_text(encoding="utf-8")
-            said = f"{conversation}/{hashlib.sha256((written + words).encode()).hexdigest()[:12]}"
-            write_atomic(draft, await revise_specification(self.parts.model, wish, written, words, said, known))
+            again = f"{conversation}/{hashlib.sha256((written + words).encode()).hexdigest()[:12]}"
+            write_atomic(draft, await revise_specification(self.parts.model, wish, written, words, again, known))
         return draft.read_text(encoding="utf-8")
+
+    async def _known(self, about: str) -> Known:
+        there = self._existing()
+        said = await quote_documents(self.parts.memory, about, PLANNING_RECORDS, PLANNING_TOKENS, is_patient=True)
+        return Known(there.survey.words() if there else "", said)
 
     async def plan(self, state: InitState) -> Command[Node]:
         """Ask for one batch. Replay: a batch that was kept is not asked for again, because the state counts them."""
@@ -155,7 +162,7 @@ class Initializer:
         self._stage("plan", f"batch {batches + 1}")
         before = (len(plan.features.features), len(plan.uncovered(spec)))
         files, conversation = await self.ledger.files(), f"{self.parts.thread_id}/plan/{batches}"
-        known = there.survey.words() if there else ""
+        known = await self._known(spec.numbered(plan.uncovered(spec)))
         grown = await next_batch(self.parts.model, spec, plan, state.get("wanted", 0), files, conversation, known)
         write_atomic(self._plan_file, grown.model_dump_json(indent=1))
         uncovered = len(grown.uncovered(spec))

@@ -55,15 +55,22 @@ class RunOptions:
 
 
 @asynccontextmanager
-async def open_memory(directory: Path, *, flags: dict[str, Any], events: Events) -> AsyncIterator[Memory]:
-    """Memory alone, seen from a project."""
+async def open_memory(
+    directory: Path, *, flags: dict[str, Any], events: Events, is_started: bool = True
+) -> AsyncIterator[Memory]:
+    """Memory alone, seen from a project.
+
+    Args:
+        is_started: whether the libraries that know meaning are loaded at once, and not only when somebody waits.
+    """
     from harness.memory.recall import Memory
 
     project = Project.find(directory)
     project.prepare_state()
     settings = settings_of(project.directory, flags, events)
     memory = Memory.open(project.memory_dir, settings.memory, project.state_dir.name, events)
-    memory.start()
+    if is_started:
+        memory.start()
     try:
         yield memory
     finally:

@@ -144,6 +144,12 @@ def consequences(
         by_person: ids of features whose contract a person decided on.
     """
     said = [line for name in after.reworded for line in _of_reworded(name, before, name in by_person)]
+    if not change.lines:
+        said += [
+            f"The check of {name} is also written from spec.md, which stays as it is: line {', '.join(covers)}."
+            for name in after.reworded
+            if (covers := after.features.get(name).covers)
+        ]
     said += [f"{name} passes; its check goes with it." for name in change.removed if before.get(name).passes]
     new = {*after.ids.values(), *after.reworded}
     said += [

@@ -46,8 +46,11 @@ class Reworded(Answer):
     steps: list[str] = Field(min_length=1, description="what a user does, and 'Verify that ...' for what they see")
 
 
-async def plan_wish(model: Model, wish: str, now: PlanNow) -> PlanChange:
+async def plan_wish(model: Model, wish: str, now: PlanNow, documents: str = "") -> PlanChange:
     """One or more features of a wish.
+
+    Args:
+        documents: what documents of the user say about it, quoted.
 
     Raises: ModelError: no acceptable ones.
     """
@@ -62,6 +65,7 @@ async def plan_wish(model: Model, wish: str, now: PlanNow) -> PlanChange:
         "A person who has this software built asks for more. Plan it.",
         fence(wish, "the user"),
         *_known(now),
+        *([documents] if documents else []),
         f"{_LINES} {_CONTRADICTS}",
         f"Then submit the features: as few as fulfil it, each new line covered. Ids are given in order: your first is "
         f"F{first:03}. Declare in `changes` the features whose own steps become untrue by it.",

@@ -8,6 +8,7 @@ build; ids, state and order of the file are given by code, so nothing it returns
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -103,18 +104,24 @@ class Plan(BaseModel):
         return Plan(features=merged, left_out={**self.left_out, **reasons})
 
 
-async def write_specification(model: Model, wish: str, conversation: str, known: str = "") -> str:
-    """Turn a vague sentence into a numbered specification, as Markdown.
+@dataclass(frozen=True)
+class Known:
+    """What a planner is told beside the wish; an empty text: nothing."""
 
-    Args:
-        known: what is told of a project that is there already; empty: there is none.
-    """
+    survey: str = ""
+    """The code that is there."""
+    documents: str = ""
+    """What documents of the user say about it, quoted."""
+
+
+async def write_specification(model: Model, wish: str, conversation: str, known: Known = Known()) -> str:
+    """Turn a vague sentence into a numbered specification, as Markdown."""
     question = f"A user wants software built and said only this. Write the specification.\n\n{fence(wish, 'the user')}"
     return await _specified(model, wish, question, conversation, known)
 
 
 async def revise_specification(
-    model: Model, wish: str, written: str, words: str, conversation: str, known: str = ""
+    model: Model, wish: str, written: str, words: str, conversation: str, known: Known = Known()
 ) -> str:
     """Write a specification anew as the user wants it changed.
 
@@ -122,7 +129,6 @@ async def revise_specification(
         wish: the sentence it was written from.
         written: how it stands, with what they edited themselves.
         words: what they want to be otherwise.
-        known: as for `write_specification`.
     """
     parts = [
         "A user wants software built and said only this.",
@@ -134,11 +140,13 @@ async def revise_specification(
     return await _specified(model, wish, "\n\n".join(parts), conversation, known)
 
 
-async def _specified(model: Model, wish: str, question: str, conversation: str, known: str) -> str:
+async def _specified(model: Model, wish: str, question: str, conversation: str, known: Known) -> str:
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    if known:
-        question += f"\n\n{_THERE}\n\n{known}\n\n{_ONLY_ASKED}"
+    if known.documents:
+        question += f"\n\n{known.documents}"
+    if known.survey:
+        question += f"\n\n{_THERE}\n\n{known.survey}\n\n{_ONLY_ASKED}"
     messages = [SystemMessage(load_prompt("initializer")), HumanMessage(question)]
     answer, _ = await model.ask("initializer", conversation, messages, WrittenSpecification)
     lines = "\n".join(f"{n}. {' '.join(r.split())}" for n, r in enumerate(answer.requirements, 1))
@@ -151,14 +159,19 @@ def is_vague(text: str) -> bool:
 
 
 async def next_batch(
-    model: Model, spec: Specification, plan: Plan, wanted: int, files: Sequence[str], conversation: str, known: str = ""
+    model: Model,
+    spec: Specification,
+    plan: Plan,
+    wanted: int,
+    files: Sequence[str],
+    conversation: str,
+    known: Known = Known(),
 ) -> Plan:
     """Ask for one batch and add it.
 
     Args:
         wanted: features in all; 0: as many as the specification needs.
         files: what is in the project already.
-        known: the survey of the code that is there; empty: there is none.
 
     Raises: ModelError: no acceptable batch.
     """
@@ -181,13 +194,15 @@ async def next_batch(
     return plan.with_batch(batch, spec)
 
 
-def _question(spec: Specification, plan: Plan, wanted: int, files: Sequence[str], known: str) -> str:
+def _question(spec: Specification, plan: Plan, wanted: int, files: Sequence[str], known: Known) -> str:
     planned = plan.features.features
     parts = [f"Plan the features.\n\n{fence(spec.numbered(), 'the specification, with line numbers')}"]
-    if known:
-        parts.append(f"{_THERE}\n\n{known}\n\n{_NOT_AGAIN}")
+    if known.survey:
+        parts.append(f"{_THERE}\n\n{known.survey}\n\n{_NOT_AGAIN}")
     elif files:
         parts.append(f"Files that exist:\n{fence(chr(10).join(files[:100]), 'git ls-files')}")
+    if known.documents:
+        parts.append(f"Plan what the specification asks for, as the user's documents name it:\n{known.documents}")
     if planned:
         listed = "\n".join(f"{f.id}: {f.description}" for f in planned)
         parts.append(f"Planned so far; do not repeat them:\n{fence(listed, 'the plan')}")

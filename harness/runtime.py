@@ -246,7 +246,7 @@ async def change_plan(directory: Path, change: PlanChange, *, events: Events) ->
         if read_holder(project) is None:
             exc.remedy = f"{exc.remedy}\nYour change is kept; the next `harness run` takes it in.".strip()
             raise
-    return f"Kept. In use by {read_holder(project)}: a run takes it in before its next feature."
+    return f"Kept. The project is in use by {read_holder(project)}; a run takes it in before its next feature."
 
 
 async def author_check(

@@ -1,4 +1,4 @@
-"""Look into what was learned."""
+"""Look into what was learned, and add what a person knows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from harness.cli_commands.options import HELP, HERE, Json, print_json, wait
 
-app = typer.Typer(help="Look into what was learned.", **HELP)
+app = typer.Typer(help="What was learned, and documents of yours.", **HELP)
 
 
 class Scope(str, Enum):  # noqa: UP042 - as above
@@ -45,6 +45,53 @@ def memory_search(
 
     found = wait(cli_memory.search(directory, query, count, kind or [], since, scope.value))
     typer.echo(cli_memory.as_json(found) if as_json else cli_memory.as_text(found))
+
+
+@app.command("add")
+def memory_add(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and directories.")],
+    directory: Annotated[Path, typer.Option("--dir", help="The project's directory.")] = HERE,
+) -> None:
+    """Add documents that planning and coding should know.
+
+    Markdown, text, HTML, PDF and source files. Of a directory what .gitignore names is left out, and hidden files.
+    Adding again takes in what changed and forgets what is gone. A model reads them as quoted data.
+
+    Example: harness memory add docs/ api.pdf
+    """
+    from harness import cli_memory
+
+    typer.echo(wait(cli_memory.add(directory, paths)))
+
+
+@app.command("list")
+def memory_list(
+    directory: Annotated[Path, typer.Option("--dir", help="The project's directory.")] = HERE, as_json: Json = False
+) -> None:
+    """List the documents that were added.
+
+    Example: harness memory list
+    """
+    from harness import cli_memory
+    from harness.console_text import one_line
+
+    found = wait(cli_memory.documents(directory))
+    lines = [f"{count:>6} records  {one_line(name)}" for name, count in found.items()]
+    print_json(found) if as_json else typer.echo("\n".join(lines) or "None; `harness memory add PATH` adds some.")
+
+
+@app.command("forget")
+def memory_forget(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Documents, as `memory list` names them.")],
+    directory: Annotated[Path, typer.Option("--dir", help="The project's directory.")] = HERE,
+) -> None:
+    """Recall documents never again.
+
+    Example: harness memory forget docs/old-api.md
+    """
+    from harness import cli_memory
+
+    typer.echo(f"{wait(cli_memory.forget(directory, names))} records are not recalled any more.")
 
 
 @app.command("stats")

@@ -67,6 +67,11 @@ class Meaning:
         if self._following:
             await asyncio.wait({self._following}, timeout=timeout_seconds)
 
+    @property
+    def is_following(self) -> bool:
+        """Whether something is being taken in now."""
+        return self._following is not None and not self._following.done()
+
     def follow_soon(self) -> None:
         """Take in what changed, here or in another process, in the background."""
         idle = self._following is None or self._following.done()

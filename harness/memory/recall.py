@@ -21,6 +21,7 @@ from harness.errors import RecallError
 from harness.events import Events, Noticed, Recalled
 from harness.memory.conditions import Conditions
 from harness.memory.index import Difference, Index, Progress
+from harness.memory.ingest import DOCUMENT, document_source
 from harness.memory.meaning import Meaning
 from harness.memory.ranking import fuse, weigh, without_twins
 from harness.memory.recollection import Hit, Recollection, within_budget
@@ -120,6 +121,39 @@ class Memory:
         """Remember a record in place of another, which is kept and never recalled again."""
         await self.remember([by])
         await self._run(lambda: self._records.supersede(key, by.key))
+
+    async def replace_document(self, name: str, records: Sequence[Record]) -> tuple[int, int]:
+        """Make these all that is remembered of a document; returns how many records came and went.
+
+        Replay: by key, so a second time changes nothing.
+        """
+        source = clean_name(document_source(name))
+        changed = await self._run(lambda: self._records.replace_source(self._project, source, records))
+        self._meaning.follow_soon()
+        return changed
+
+    async def documents(self) -> dict[str, int]:
+        """Names of the documents that were added, and how many records each has."""
+        found = await self._run(lambda: self._records.sources(self._project, DOCUMENT))
+        return {source.removeprefix(document_source("")): count for source, count in found.items()}
+
+    async def learn(self, progress: Progress) -> None:
+        """Wait until all that is remembered can be found by meaning, or no meaning is to be had."""
+        most = 0
+        while True:
+            is_up = await self.wait(1.0)
+            if is_up:
+                await self._meaning.settle(1.0)
+            pending = await self._pending() if self._meaning.embedder.ready else 0
+            most = max(most, pending)
+            if most:
+                progress(most - pending, most)
+            if is_up and not (pending and self._meaning.is_following):
+                return
+
+    async def _pending(self) -> int:
+        model_id = self._meaning.embedder.model_id
+        return await self._run(lambda: self._records.counts("", model_id).without_vector)
 
     async def recall(
         self,

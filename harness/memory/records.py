@@ -57,6 +57,9 @@ WHERE (thread, session, feature, files, commit_sha, outcome) IS NOT (excluded.th
     excluded.feature, excluded.files, excluded.commit_sha, excluded.outcome)
     OR excluded.superseded_by NOT IN ('', superseded_by)
 """
+_NEXT_SEQ = "seq = (SELECT max(seq) + 1 FROM records)"
+REMOVED = "removed"
+"""Stands for the record that supersedes one whose source does not say it any more."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,29 @@ class Records:
                 "UPDATE records SET superseded_by = ?, seq = (SELECT max(seq) + 1 FROM records) WHERE key = ?",
                 (by, key),
             )
+
+    def replace_source(self, project: str, source: str, records: Sequence[Record]) -> tuple[int, int]:
+        """Make these the only live records of a source of a project; returns how many came and went.
+
+        Replay: by key, so a second time changes nothing.
+        """
+        keys = {record.key for record in records}
+        with self._transaction() as db:
+            sql = "SELECT key FROM records WHERE project = ? AND source = ? AND superseded_by = ''"
+            live = {row[0] for row in db.execute(sql, (project, source))}
+            for record in records:
+                self._put(db, record)
+            for key in keys - live:
+                db.execute(f"UPDATE records SET superseded_by = '', {_NEXT_SEQ} WHERE key = ?", (key,))
+            for key in live - keys:
+                db.execute(f"UPDATE records SET superseded_by = '{REMOVED}', {_NEXT_SEQ} WHERE key = ?", (key,))
+        return len(keys - live), len(live - keys)
+
+    def sources(self, project: str, feature: str) -> dict[str, int]:
+        """Sources of the live records of a feature, and how many records each has."""
+        sql = """SELECT source, count(*) FROM records WHERE project = ? AND feature = ? AND superseded_by = ''
+            GROUP BY source ORDER BY source"""
+        return {row[0]: row[1] for row in self._rows(sql, project, feature)}
 
     def get(self, keys: Sequence[str]) -> dict[str, Record]:
         """Records by key; unknown keys are left out."""

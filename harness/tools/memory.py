@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from harness.memory.ingest import DOCUMENT
+from harness.memory.recollection import DOCUMENTS_HEADER, HEADER
 from harness.memory.record import Kind, make_record
 from harness.tools.tool import Arguments, Tool
 
@@ -56,7 +58,23 @@ def memory_tools(memory: Memory, *, project: str, thread_id: str, session_id: st
     ]
 
 
-def quote(found: Recollection) -> str:
+def quote(found: Recollection, header: str = HEADER) -> str:
     """Recalled records marked as such: quoted data, and of no weight when recorded conversations are compared."""
-    text = found.render().replace("</recalled", "<\\/recalled") or "Nothing is remembered about that."
+    text = found.render(header).replace("</recalled", "<\\/recalled") or "Nothing is remembered about that."
     return f"<recalled>\n{text}\n</recalled>"
+
+
+async def quote_documents(
+    memory: Memory, about: str, count: int = 6, token_budget: int = 900, *, is_patient: bool = False
+) -> str:
+    """What documents of the user say about something, quoted; empty where none was added or none speaks of it.
+
+    Args:
+        is_patient: wait some seconds, if need be, until memory knows meaning.
+    """
+    if not await memory.documents():
+        return ""
+    if is_patient:
+        await memory.wait()
+    found = await memory.recall(about, k=count, kinds=["knowledge"], feature=DOCUMENT, token_budget=token_budget)
+    return quote(found, DOCUMENTS_HEADER) if found.hits else ""

@@ -64,11 +64,15 @@ def test_a_feature_in_work_that_is_worded_otherwise_is_begun_anew(project: Path)
             briefs.append(request)
         return no_mistakes(request)
 
+    (project.parent / "style.md").write_text("# Style\n\nThe end of the list is its bottom.\n")
     with ScriptedModel(answer) as model:
         person = Person(base_url=model.base_url)
+        assert person.run("memory", "add", project.parent / "style.md", "--dir", project).code == 0
         person.run("run", project, "--thread", "mine", "--max-turns", "2")
     assert briefs[0].conversation.endswith("/s002-F001"), "the session that knew the old text is over"
-    assert "A note is put at the end." in str(briefs[0].messages[1])
+    brief = str(briefs[0].messages[1]["content"])
+    assert "A note is put at the end." in brief
+    assert "The end of the list is its bottom." in brief.partition("# From the user's documents")[2]
 
 
 def test_without_a_change_it_goes_on_in_the_same_session(project: Path) -> None:

@@ -28,9 +28,9 @@ LEVELS = [
     {"__main__", "cli", "console", "demo", "log", "report", "status"},
     {"doctor", "opening", "replaying", "runtime", "showing"},
     {"claims", "coding", "gate", "initializer"},
-    {"adopt", "brief", "budget", "circles", "coder", "context", "decisions", "desk", "existing", "history"}
-    | {"journal", "ledger", "lessons", "manifests", "outline", "parts", "pictures", "plan_queue", "plan_wishes"}
-    | {"planning", "protocol", "session", "survey", "symbols", "tools", "verify"},
+    {"adopt", "brief", "budget", "circles", "coder", "context", "decisions", "desk", "documents", "existing"}
+    | {"history", "journal", "ledger", "lessons", "manifests", "outline", "parts", "pictures", "plan_queue"}
+    | {"plan_wishes", "planning", "protocol", "session", "survey", "symbols", "tools", "verify"},
     {"browser", "commits", "diffs", "fast_forward", "git", "green", "memory", "model", "normalise", "prompts"}
     | {"recording", "repo", "sandbox", "stale_locks", "steering", "worktree"},
     {"address", "chain", "errors", "events", "features", "lock", "plan_change", "plan_rules", "plan_text"}

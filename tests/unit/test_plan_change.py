@@ -99,6 +99,7 @@ def test_the_checks_that_a_change_touches_are_named() -> None:
     assert "F002 passes; its text changes" in said
     assert "The contract of F002 was decided by you" in said
     assert "F005 changes F002" in said
+    assert "also written from spec.md, which stays as it is: line 4" in said
     said = "\n".join(consequences(c := amended("F001", description="Added"), LIST, apply_change(c, LIST, SPEC), SPEC))
     assert "F002 depends on F001: its check stays" in said
     assert "F005" not in said
