@@ -36,7 +36,7 @@ class AppNotStarted(Exception):
     """The application does not answer, and why; the coder mends it."""
 
     def __init__(self, reason: str, output: str = "") -> None:
-        shown = output.strip()[-OUTPUT_CHARACTERS:]
+        shown = _beginning_and_end(output.strip())
         super().__init__(f"{reason}\nOutput:\n{shown}" if shown else f"{reason}\nIt printed nothing.")
         self.reason = reason
         self.output = shown
@@ -277,6 +277,15 @@ def _preparing(policy: Policy) -> Iterator[Policy]:
 def stamp_of(tree: Path, stamps_dir: Path, policy: Policy, tracked: Collection[str] | None) -> Stamp:
     """The stamp of a tree, whose stand-ins do not count."""
     return Stamp(tree, stamps_dir, frozenset(Path(name).name for name in policy.protected), tracked)
+
+
+def _beginning_and_end(output: str) -> str:
+    """Package managers tell first what is wrong, and then at length how they are used; others tell it last."""
+    left_out = len(output) - OUTPUT_CHARACTERS
+    if left_out <= 0:
+        return output
+    third = OUTPUT_CHARACTERS // 3
+    return f"{output[:third]}\n[{left_out} characters left out]\n{output[third + left_out :]}"
 
 
 def _ended(result: CommandResult) -> str:

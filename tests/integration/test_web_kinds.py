@@ -20,7 +20,7 @@ from harness.sandbox.processes import Room
 from harness.settings import AppSettings, SandboxSettings
 from harness.tools.shell import Preparation, shell_tools
 from harness.verify import hall
-from harness.verify.app import serve
+from harness.verify.app import AppNotStarted, serve
 from harness.verify.hall import candidate_of
 
 pytestmark = pytest.mark.needs("bwrap")
@@ -70,6 +70,18 @@ async def test_a_server_that_ends_by_itself_has_ended_whatever_it_left(tmp_path:
         process = await room.start("sleep 100 & exit 3")
         assert await process.wait(10)
         assert process.exit_code == 3
+
+
+async def test_what_a_long_output_begins_with_is_told_too(tmp_path: Path) -> None:
+    """npm says in its first lines that package.json and lock file differ, and then at length how it is called."""
+    tree = write(tmp_path / "tree", init__sh="#!/bin/bash\necho 'lock file differs'; seq 5000; echo usage; exit 1\n")
+    async with open_room(tmp_path, tree) as room:
+        with pytest.raises(AppNotStarted) as told:
+            async with serve(tree, room, AppSettings(), tmp_path / "data"):
+                pass
+    assert "lock file differs" in told.value.output
+    assert "characters left out]" in told.value.output
+    assert told.value.output.endswith("usage")
 
 
 async def test_who_runs_has_a_name_and_the_persons_accounts_are_not_there(
