@@ -34,7 +34,7 @@ _INPUT_CHARACTERS = 1 << 20
 _HELP: dict[str, Any] = {**HELP, "no_args_is_help": False}
 app = typer.Typer(
     cls=_ChecksByDefault,
-    help="Look whether what is claimed is so: the proof alone, for your own agent.\n\n"
+    help="Look whether what is claimed is so.\n\nThe proof alone, for an agent of your own.\n\n"
     "`harness gate [DIR]` is `harness gate check [DIR]`; `harness gate check --help` tells its options.",
     **_HELP,
 )
@@ -132,10 +132,10 @@ mcp_app = typer.Typer(**HELP)
 
 @mcp_app.command()
 def mcp(directory: Dir = HERE) -> None:
-    """Answer an agent over the Model Context Protocol.
+    """Answer your own agent over MCP.
 
-    On standard input and output, with the tools status, next_feature, contract, verify, recall and note. Agents start
-    it themselves; docs/agents.md tells how.
+    MCP is the Model Context Protocol, here over standard input and output, with the tools status, next_feature,
+    contract, verify, recall and note. Agents start it themselves; docs/agents.md tells how.
 
     Example: claude mcp add harness -- harness mcp my-app
     """
