@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from harness.features import Feature, Totals
 from harness.progress import SessionEntry
 from harness.prompts import fence
+from harness.settings import Kind
 
 BRIEF_TOKENS = 6000
 _CHARACTERS_PER_TOKEN = 4
@@ -24,6 +25,11 @@ _MAP = "Files that seem to matter most here, with the lines at which something i
 CONVENTIONS = ("AGENTS.md", "CLAUDE.md")
 """Where a project says how it is worked on; the first that is there counts."""
 
+_VERIFIED: dict[Kind, str] = {
+    "web": "In a real browser, on empty data",
+    "service": "By requests to the running service, on empty data",
+    "program": "By running it in an empty directory, with an empty home",
+}
 _WHY_AGAIN = {False: "It was reopened", True: "It was said to be there, so look at what is before you build anew"}
 
 
@@ -39,6 +45,7 @@ def render_brief(
     conventions: str = "",
     outline: str = "",
     documents: str = "",
+    kind: Kind = "web",
 ) -> str:
     """Put the first message together.
 
@@ -54,6 +61,7 @@ def render_brief(
         conventions: what the project's own file for coding agents says; empty: it has none.
         outline: what is defined where; empty: the tree is small. It is told where there is room for all of it.
         documents: what documents of the user say about the feature, quoted; empty: none was added.
+        kind: of the project.
     """
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(feature.steps, 1))
     assumed = "; what is assumed does not stand in the text" if "(assumed)" in contract_words else ""
@@ -63,7 +71,7 @@ def render_brief(
         if feature.is_reopened or feature.is_refuted
         else "",
         f"Lines of the specification:\n{fence(spec_lines, 'spec.md')}" if spec_lines else "",
-        f"# How it will be verified\n\nIn a real browser, on empty data, exactly so{assumed}:\n\n{contract_words}",
+        f"# How it will be verified\n\n{_VERIFIED[kind]}, exactly so{assumed}:\n\n{contract_words}",
         f"# How this project is worked on\n\n{fence(conventions[:_CONVENTIONS], 'its own file for coding agents')}"
         if conventions
         else "",

@@ -78,17 +78,23 @@ async def author(
 
 
 def _remarks(project: Project, features: list[Feature]) -> Iterator[Remark]:
+    from harness.settings import load_settings
     from harness.specification import Specification
+    from harness.verify.exchanges import openapi
+    from harness.verify.exchanges.interface import Interface
+    from harness.verify.exchanges.openapi import Document
     from harness.verify.files import read_checks, read_elements
     from harness.verify.review import review
 
     checks, elements = read_checks(project.checks_dir), read_elements(project.checks_dir).locators()
     spec = project.directory / "spec.md"
     specification = Specification(spec.read_text(encoding="utf-8")) if spec.exists() else None
+    app = load_settings(project.directory).app
+    known = Interface(document=openapi.find(project.directory, app.openapi) if app.kind != "web" else Document())
     for feature in features:
         if feature.id in checks:
             lines = specification.quote(feature.covers) if specification else ""
-            yield from review(checks[feature.id], feature, elements, lines)
+            yield from review(checks[feature.id], feature, elements, "\n".join(filter(None, [lines, known.text])))
 
 
 def _json(facts: Any) -> str:

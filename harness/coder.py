@@ -59,7 +59,11 @@ async def coder_session(
     async with Room.open(policy, parts.settings.sandbox, journal, parts.events.emit) as room:
         ports = {name: str(await room.free_port()) for name in PORTS}
         window = Window(room, parts.settings.verify)
-        images = parts.settings.model.images
+        images, has_pages = parts.settings.model.images, parts.settings.app.kind == "web"
+
+        def url() -> str:
+            return f"http://127.0.0.1:{ports['PORT']}"
+
         try:
             tools = [
                 *file_tools(
@@ -70,9 +74,7 @@ async def coder_session(
                     written=lambda path, sha256: parts.events.emit(FileChanged(path=path, sha256=sha256, role=role)),
                 ),
                 *shell_tools(room, scratch / "outputs", ports, preparation(parts.settings)),
-                *browser_tools(
-                    window.page, lambda: f"http://127.0.0.1:{ports['PORT']}", scratch / "outputs", images=images
-                ),
+                *(browser_tools(window.page, url, scratch / "outputs", images=images) if has_pages else ()),
                 *memory_tools(
                     parts.memory,
                     project=parts.project.state_dir.name,

@@ -205,7 +205,7 @@ class Coding:
         self._stage("contract", desk.feature.description, desk.feature.id)
         contract = await desk.contract()
         await desk.amendments()
-        acts = len(contract.items) - len(list(contract.expectations()))
+        acts = len(contract.items) - len(list(contract.expected()))
         self.parts.events.emit(
             ContractWritten(
                 feature_id=desk.feature.id,
@@ -234,7 +234,7 @@ class Coding:
             self.parts.events.emit(
                 SessionStarted(session_id=session_id, feature_id=desk.feature.id, attempt=attempt, brief=message)
             )
-            prompt = load_prompt("coder") + asked_by(self.parts.settings)
+            prompt = load_prompt("coder", self.parts.settings.app.kind) + asked_by(self.parts.settings)
             outcome = await session.run(prompt, message, attempt)
         return Command(
             goto="verify", update=_told(outcome, desk.feature) | {"seconds": _add(state, "session", started)}

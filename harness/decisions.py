@@ -14,7 +14,7 @@ from harness.errors import FeatureFileError, SetupError
 from harness.events import StateChanged
 from harness.features import REOPENED_BY_PERSON, SKIPPED, park, reopen
 from harness.state_file import file_errors, parse_json
-from harness.verify.author import Agreed, Draft, Known, agree, draft_problems, write_contract
+from harness.verify.author import Agreed, Known, agree, draft_for, draft_problems, write_contract
 from harness.verify.check import Check
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def read_contract(text: str, name: str, feature: Feature, spec_lines: str, known
         data = data.get("contract", data) if isinstance(data, dict) else data
         if isinstance(data, dict):
             data = {key: value for key, value in data.items() if key not in _NOT_THE_AUTHORS}
-        draft = Draft.model_validate(data)
+        draft = draft_for(data, known.kind).model_validate(data)
     if problems := draft_problems(draft, feature, spec_lines, known):
         listed = "\n".join(f"- {problem}" for problem in problems)
         raise FeatureFileError(f"{name} is no contract for {feature.id}:\n{listed}", "Mend these; nothing was changed.")
@@ -164,6 +164,6 @@ def _because(why: str) -> str:
 def _accepted(check: Check, *, on_word: bool) -> Check:
     """The check with the contract as a person's; what nothing made fail on their word, or still to be proved."""
     proved = {proof.item for proof in check.proof}
-    unproved = tuple(index for index, _ in check.contract.expectations() if index not in proved) if on_word else ()
+    unproved = tuple(index for index, _ in check.contract.expected() if index not in proved) if on_word else ()
     contract = check.contract.model_copy(update={"by": "person", "accepted": unproved})
     return check.model_copy(update={"contract": contract, "proof": ()})

@@ -18,7 +18,7 @@ from harness.project import write_atomic
 from harness.tools.memory import quote, quote_documents
 from harness.verify import audit
 from harness.verify.author import Agreed, contract_words, revise_contract, write_contract
-from harness.verify.check import Check, Contract, Expectation, Flow, Flows, Locator
+from harness.verify.check import AnyExpectation, Check, Contract, Flow, Flows, Locator
 from harness.verify.dispute import Opinion, compare
 from harness.verify.verdict import Amendment, Case, Verdict, counted
 
@@ -51,7 +51,7 @@ class Desk:
         decided = await self._decided()
         return self._keep(Agreed(decided.contract, {}) if decided else await self._write())
 
-    async def second_opinion(self, step: int, failed: Expectation | None) -> Opinion:
+    async def second_opinion(self, step: int, failed: AnyExpectation | None) -> Opinion:
         """Have an author who has not seen the contract write it too; its contract counts where it differs at a step.
 
         Args:
@@ -105,6 +105,7 @@ class Desk:
 
     async def rewrite(self, verdict: Verdict) -> Contract:
         """Have the author write anew what proved nothing; the application is not touched."""
+        on_page = " on the page" if self.parts.settings.app.kind == "web" else ""
         agreed = await revise_contract(
             self.parts.model,
             self.feature,
@@ -112,7 +113,7 @@ class Desk:
             await self.ledger.known(),
             f"{self.parts.thread_id}/contract/{self.feature.id}/again",
             await self.contract(),
-            [f"nothing on the page makes this fail: {words}" for words in verdict.meaningless],
+            [f"nothing{on_page} makes this fail: {words}" for words in verdict.meaningless],
         )
         return self._keep(agreed)
 
@@ -170,6 +171,7 @@ class Desk:
             await self._conventions(),
             await self._outline(),
             await quote_documents(memory, query),
+            self.parts.settings.app.kind,
         )
 
     async def _outline(self) -> str:
@@ -242,6 +244,7 @@ class Desk:
             known=_still_named(earlier, contract) if earlier else {},
             spec_lines=await self.ledger.spec_lines(self.feature),
             flows=await self.ledger.flows(),
+            interface=(await self.ledger.known()).interface,
             amendments=await self.amendments(),
         )
 
@@ -300,6 +303,7 @@ class Desk:
             amended=verdict.amended,
             elements=verdict.elements,
             pictures=verdict.pictures,
+            goldens=verdict.goldens,
             flows=self.flows(),
             judged=verdict,
             state_only=state_only,

@@ -97,6 +97,8 @@ async def _chromium(settings: Settings) -> list[Finding]:
     from harness.browser.browser import check_version, find_chromium
     from harness.browser.chromium import Chromium, StartFailed
 
+    if settings.app.kind != "web":
+        return [Finding("chromium", "ok", f"not needed: a {settings.app.kind} has no pages")]
     executable = find_chromium(settings.verify.chromium)
     try:
         chromium = await Chromium.start(executable)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -29,6 +30,7 @@ from harness.events import Committed, Noticed, Progressed, SessionStarted, Stage
 from harness.existing import SETTINGS, Existing
 from harness.features import FeatureList
 from harness.history import COMMITS, LATEST, remember_history, understand_history
+from harness.kinds import proposed_kind, with_kind
 from harness.ledger import SPEC, Ledger
 from harness.memory.ingest import plan_records, progress_records, spec_records
 from harness.planning import Known, Plan, is_vague, next_batch, revise_specification, write_specification
@@ -37,6 +39,7 @@ from harness.project import write_atomic
 from harness.prompts import fence, load_prompt
 from harness.protocol import asked_by
 from harness.session import forget
+from harness.settings import Kind
 from harness.specification import Specification
 from harness.survey import Survey, is_code, survey
 from harness.threads import given_file
@@ -51,6 +54,10 @@ if TYPE_CHECKING:
     from harness.parts import Parts
 
 Node = Literal["survey", "plan", "scaffold", "prove", "baseline", "__end__"]
+_PROPOSED: dict[Kind, str] = {
+    "service": "It is built as a service without pages: by requests, and nothing is looked at in a browser.",
+    "program": "It is built as a program or library: by running it, without a server or a browser.",
+}
 MAX_BATCHES = 60
 STARTS = 3
 """Times the model is shown why the application does not start."""
@@ -74,6 +81,8 @@ class InitState(TypedDict, total=False):
     summary: str
     """What was prepared, for the first session."""
     turns: int
+    kind: Kind
+    """Of the project, as `survey` found or proposed it."""
 
 
 class Initializer:
@@ -97,6 +106,8 @@ class Initializer:
     ) -> None:
         self.parts, self.spec, self.accept, self.review, self.adopted = parts, spec, accept, review, adopted
         self.ledger = Ledger(parts)
+        app = parts.settings.app
+        self.said_kind = app.kind if "kind" in app.model_fields_set else None
 
     def build(self) -> Any:
         """Compile the graph over the run's checkpointer."""
@@ -115,11 +126,12 @@ class Initializer:
             self._keep(self.adopted)
             return Command(goto="plan")
         await self._look_around()
+        kind = self._build_as(self._kind_of(self.spec))
         if not self._spec_file.exists():
             write_atomic(given_file(self.parts.project, self.parts.thread_id), self.spec)
             text = await self._agreed(self.spec) if is_vague(self.spec) else self.spec
             write_atomic(self._spec_file, text if text.endswith("\n") else text + "\n")
-        return Command(goto="plan")
+        return Command(goto="plan", update={"kind": kind})
 
     async def _agreed(self, wish: str) -> str:
         """A specification written from a vague wish, as the person accepts it.
@@ -143,10 +155,11 @@ class Initializer:
     async def _known(self, about: str) -> Known:
         there = self._existing()
         said = await quote_documents(self.parts.memory, about, PLANNING_RECORDS, PLANNING_TOKENS, is_patient=True)
-        return Known(there.survey.words() if there else "", said)
+        return Known(there.survey.words() if there else "", said, self.parts.settings.app.kind)
 
     async def plan(self, state: InitState) -> Command[Node]:
         """Ask for one batch. Replay: a batch that was kept is not asked for again, because the state counts them."""
+        self._build_as(state.get("kind", "web"))
         self.parts.budget.check()
         if self.adopted:
             self._keep(self.adopted)
@@ -174,7 +187,7 @@ class Initializer:
 
     async def scaffold(self, state: InitState) -> Command[Node]:
         """Make init.sh and a skeleton, with the coding tools. Replay: goes on at the turn it was in."""
-        attempt = state.get("attempt", 0)
+        attempt, kind = state.get("attempt", 0), self._build_as(state.get("kind", "web"))
         self._stage("scaffold", state.get("reason", "").split("\n")[0])
         tree, there = await self.ledger.tree(), self._existing()
         message = self._not_started(state) if attempt else self._scaffold_brief()
@@ -182,7 +195,7 @@ class Initializer:
             message = there.message(state.get("reason", ""), attempt)
         async with coder_session(self.parts, tree, SESSION, DESK, "initializer", await tree.head()) as session:
             self.parts.events.emit(SessionStarted(session_id=SESSION, feature_id=DESK, attempt=attempt, brief=message))
-            prompt = load_prompt("adapt" if self._plan().given or there else "scaffold")
+            prompt = load_prompt("adapt") if self._plan().given or there else load_prompt("scaffold", kind)
             outcome = await session.run(prompt + asked_by(self.parts.settings), message, attempt)
         if there:
             await there.leave_theirs(tree)
@@ -195,6 +208,7 @@ class Initializer:
             model that could adapt it.
         """
         self._stage("prove")
+        self._build_as(state.get("kind", "web"))
         given, there, attempt = self._plan().given, self._existing(), state.get("attempt", 0)
         reason = await self._why_not_adopted(state) if given or (there and there.keeps_init) else ""
         parts = there.parts(attempt) if there else self.parts
@@ -221,12 +235,12 @@ class Initializer:
         """One commit, and memory of spec, plan and history. Replay: found by its trailers; records have keys."""
         self._stage("baseline")
         plan, there, attempt = self._plan(), self._existing(), state.get("attempt", 0)
+        kind = self._build_as(state.get("kind", "web"))
         if there:
             await there.try_tests(await self.ledger.tree(), attempt)
         if not await self._is_kept():
             await self.ledger.put(SPEC, self._spec_text())
-        if there and (settings := there.settings_text(attempt)):
-            await self.ledger.put(SETTINGS, settings)
+        await self._write_settings(there.settings_text(attempt) if there else "", kind)
         trailers = make_trailers(self.parts.thread_id, event="baseline")
         count = len(plan.features.features)
         from_list = f"adopted from {plan.given}, {plan.features.totals.claimed} of them claimed to pass"
@@ -238,6 +252,35 @@ class Initializer:
             await understand_history(self.parts, await self.ledger.tree())
         await forget(self.parts, SESSION)
         return Command(goto="__end__")
+
+    def _kind_of(self, text: str) -> Kind:
+        """What somebody set, else what the text seems to ask for; of code that is there nobody guesses it."""
+        if self.said_kind or self._existing():
+            return self.said_kind or "web"
+        kind = proposed_kind(text)
+        if kind != "web":
+            self._notice(
+                f"{_PROPOSED[kind]} If that is wrong, stop and run `harness init --kind web` (or another kind)."
+            )
+        return kind
+
+    def _build_as(self, kind: Kind) -> Kind:
+        """Take a kind for settled in what is done from now on; what a person says now counts more."""
+        settings, kind = self.parts.settings, self.said_kind or kind
+        app = settings.app.model_copy(update={"kind": kind})
+        self.parts = replace(self.parts, settings=settings.model_copy(update={"app": app}))
+        return kind
+
+    async def _write_settings(self, proposed: str, kind: Kind) -> None:
+        """Say how it starts and its kind where the person finds it, and every later run."""
+        theirs = await (await self.ledger.tree()).read(SETTINGS) or ""
+        said = with_kind(proposed or theirs, kind)
+        if theirs and said != theirs and self._existing():
+            self._notice(
+                f'{SETTINGS} is yours, so it is not written: add `kind = "{kind}"` below [app], and commit that.'
+            )
+        elif said != theirs:
+            await self.ledger.put(SETTINGS, said)
 
     def _entries(self, state: InitState) -> list[SessionEntry]:
         """What the scaffold session tells the next; none where init.sh was there already."""

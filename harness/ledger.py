@@ -21,6 +21,9 @@ from harness.specification import Specification
 from harness.verify import audit
 from harness.verify.author import Known
 from harness.verify.check import Check, Element, Elements, Flow, Flows
+from harness.verify.exchanges import openapi
+from harness.verify.exchanges.interface import Interface, fixed_by
+from harness.verify.exchanges.openapi import Document
 from harness.verify.files import ELEMENTS, FLOWS, parse, read_check, read_checks, read_elements, to_json
 from harness.verify.hall import OWN_FILES
 
@@ -103,8 +106,27 @@ class Ledger:
         return parse(Flows, Path(FLOWS), text) if text else Flows()
 
     async def known(self) -> Known:
-        """What the author of contracts can use again."""
-        return Known((await self.elements()).descriptions(), await self.flows())
+        """What the author of contracts can use again, and of a project without pages what is fixed of its interface."""
+        app = self._parts.settings.app
+        names, flows = (await self.elements()).descriptions(), await self.flows()
+        if app.kind == "web":
+            return Known(names, flows)
+        fixed = fixed_by(check.contract for check in (await self.checks()).values())
+        return Known(names, flows, app.kind, Interface(fixed, await self._document(app.openapi)))
+
+    async def _document(self, name: str) -> Document:
+        """The project's OpenAPI document; an empty one where there is none.
+
+        Raises: FeatureFileError: it is broken, or the one that is named is not there.
+        """
+        for each in [name] if name else openapi.NAMES:
+            if text := await self._read(each):
+                return openapi.parse(text, each)
+        if name:
+            raise FeatureFileError(
+                f"There is no {name}, which `openapi` below [app] names.", "Commit it, or name another."
+            )
+        return Document()
 
     async def checks(self) -> dict[str, Check]:
         """The checks of features that pass, with the acts of their flows.
@@ -176,6 +198,7 @@ class Ledger:
         amended: Mapping[str, Check] | None = None,
         elements: Mapping[str, Element] | None = None,
         pictures: Mapping[str, str] | None = None,
+        goldens: Mapping[str, str] | None = None,
         flows: Mapping[str, Flow] | None = None,
         judged: Judged | None = None,
         spec: str | None = None,
@@ -189,6 +212,7 @@ class Ledger:
             amended: of features it was declared to change.
             elements: names bound for the first time.
             pictures: `<feature id>/<name>` -> PNG (base64) of what checks compare with from now on.
+            goldens: `<feature id>/<name>` -> output that checks compare with from now on.
             flows: what its contract was the first to begin with.
             judged: what the verdict was reached on, for the audit.
             spec: another text of the specification.
@@ -203,9 +227,10 @@ class Ledger:
             await tree.reset(await tree.head())
         else:
             checks = [*([check] if check else []), *(amended or {}).values()]
-            names, seal = await self._write(
-                features, entries, checks, elements or {}, flows or {}, pictures or {}, judged
-            )
+            outputs = {f"checks/golden/{n}.txt": text.encode(errors="replace") for n, text in (goldens or {}).items()}
+            shots = {f"checks/pictures/{n}.png": base64.b64decode(png) for n, png in (pictures or {}).items()}
+            compared = {**outputs, **shots}
+            names, seal = await self._write(features, entries, checks, elements or {}, flows or {}, compared, judged)
             if spec is not None:
                 await self.put(SPEC, spec)
                 names.append(SPEC)
@@ -337,7 +362,7 @@ class Ledger:
         checks: Sequence[Check],
         elements: Mapping[str, Element],
         flows: Mapping[str, Flow],
-        pictures: Mapping[str, str],
+        compared: Mapping[str, bytes],
         judged: Judged | None,
     ) -> tuple[list[str], str]:
         """Write the state into the tree; returns the names, and the hash of the audit's last line if it grew."""
@@ -355,7 +380,7 @@ class Ledger:
             written[FLOWS] = to_json(known)
         if elements:
             written[ELEMENTS] = to_json((await self.elements()).with_more(elements))
-        written |= {f"checks/pictures/{name}.png": base64.b64decode(png) for name, png in pictures.items()}
+        written |= compared
         seal = await self._audit(features, written, judged)
         for name, text in written.items():
             await self.put(name, text)

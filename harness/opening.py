@@ -262,7 +262,8 @@ def _require_tools(settings: Settings, events: Events) -> None:
     _require_writing(settings)
     if settings.sandbox.mode == "project+net":
         allowed_hosts(settings.sandbox)
-    find_chromium(settings.verify.chromium)
+    if settings.app.kind == "web":
+        find_chromium(settings.verify.chromium)
     events.emit(Noticed(text=describe(settings.sandbox)))
     if settings.sandbox.mode == "off":
         text = "UNSAFE: the sandbox is off; commands of the model run with your rights."

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.features import Feature, FeatureList
 from harness.plan_rules import near_duplicates, plan_problems
 from harness.prompts import fence, load_prompt
+from harness.settings import Kind
 from harness.specification import Specification
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ class Known:
     """The code that is there."""
     documents: str = ""
     """What documents of the user say about it, quoted."""
+    kind: Kind = "web"
+    """Of the project: which prompt it is."""
 
 
 async def write_specification(model: Model, wish: str, conversation: str, known: Known = Known()) -> str:
@@ -147,7 +150,7 @@ async def _specified(model: Model, wish: str, question: str, conversation: str, 
         question += f"\n\n{known.documents}"
     if known.survey:
         question += f"\n\n{_THERE}\n\n{known.survey}\n\n{_ONLY_ASKED}"
-    messages = [SystemMessage(load_prompt("initializer")), HumanMessage(question)]
+    messages = [SystemMessage(load_prompt("initializer", known.kind)), HumanMessage(question)]
     answer, _ = await model.ask("initializer", conversation, messages, WrittenSpecification)
     lines = "\n".join(f"{n}. {' '.join(r.split())}" for n, r in enumerate(answer.requirements, 1))
     return f"# {' '.join(answer.title.split())}\n\nThe user's own words: {' '.join(wish.split())}\n\n{lines}\n"
@@ -172,6 +175,7 @@ async def next_batch(
     Args:
         wanted: features in all; 0: as many as the specification needs.
         files: what is in the project already.
+        kind: of the project.
 
     Raises: ModelError: no acceptable batch.
     """
@@ -189,7 +193,8 @@ async def next_batch(
         except ValidationError as exc:
             return wrong + [e["msg"] for e in exc.errors(include_url=False)]
 
-    messages = [SystemMessage(load_prompt("initializer")), HumanMessage(_question(spec, plan, wanted, files, known))]
+    question = _question(spec, plan, wanted, files, known)
+    messages = [SystemMessage(load_prompt("initializer", known.kind)), HumanMessage(question)]
     batch, _ = await model.ask("initializer", conversation, messages, Batch, attempts=4, check=problems)
     return plan.with_batch(batch, spec)
 

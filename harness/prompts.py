@@ -13,17 +13,22 @@ import re
 from pathlib import Path
 
 from harness.errors import SetupError
+from harness.settings import Kind
 
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 """Control, zero-width, direction and line-separator characters: what a reader cannot see or takes for a line end."""
 
 
-def load_prompt(name: str) -> str:
+def load_prompt(name: str, kind: Kind = "web") -> str:
     """The text of a prompt, from the wheel or from the repository.
+
+    Args:
+        name: the role, or what is done.
+        kind: of the project; the prompts of other kinds than web are files of their own, `coder-service.md`.
 
     Raises: SetupError: the installation lacks it.
     """
-    here = Path(__file__).resolve().parent
+    here, name = Path(__file__).resolve().parent, name if kind == "web" else f"{name}-{kind}"
     for directory in (here / "_prompts", here.parent / "prompts"):
         path = directory / f"{name}.md"
         if path.is_file():

@@ -30,6 +30,7 @@ from harness.journal import Journal, Result
 from harness.model.faults import ContextOverflow
 from harness.model.strict import unique_ids
 from harness.pictures import Pictures, message_of
+from harness.settings import Kind
 from harness.steering import Word, as_message
 from harness.tools.tool import Arguments, Shown, Tool
 
@@ -150,7 +151,7 @@ class Session:
         self._pictures = pictures
         self._role = role
         self._journal = journal
-        self._tools = {tool.name: tool for tool in (*tools, _FINISH)}
+        self._tools = {tool.name: tool for tool in (*tools, _finish_tool(parts.settings.app.kind))}
         self._schemas = [tool.schema() for tool in self._tools.values()]
         self.conversation = conversation_of(parts, session_id)
         self._context = Context(parts.model, parts.events, role, self.conversation, parts.settings.model.context_tokens)
@@ -447,9 +448,12 @@ async def _finish(_: FinishArguments) -> str:
     return _FINISHED
 
 
-_FINISH = Tool(
-    "finish",
-    "Ends the attempt: call it when you have seen the feature work. The harness then verifies it in a browser.",
-    FinishArguments,
-    _finish,
-)
+_VERIFIES: dict[Kind, str] = {"web": "in a browser", "service": "by requests", "program": "by running it"}
+
+
+def _finish_tool(kind: Kind) -> Tool:
+    said = "Ends the attempt: call it when you have seen the feature work. The harness then verifies it"
+    return Tool("finish", f"{said} {_VERIFIES[kind]}.", FinishArguments, _finish)
+
+
+_FINISH = _finish_tool("web")

@@ -20,6 +20,7 @@ from harness.errors import ContractError
 
 SandboxMode = Literal["plan", "project", "project+net", "off"]
 PrepareNetwork = Literal["off", "registries", "on"]
+Kind = Literal["web", "service", "program"]
 HostName = Annotated[
     str, Field(pattern=r"^(\*\.)?[A-Za-z0-9_][A-Za-z0-9_.-]*(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")
 ]
@@ -90,14 +91,20 @@ class LimitSettings(_Section):
 
 
 class AppSettings(_Section):
-    """How the application is started, where it is not `init.sh`."""
+    """What is built, and how it is started where that is not `init.sh`."""
 
+    kind: Kind = "web"
+    """`web` has pages, `service` answers requests, `program` is run: a tool or a library, without a server."""
     prepare: str = "./init.sh prepare"
     serve: str = "./init.sh serve"
     reset: str = ""
     """Empties the data; empty: the instance is restarted with a new data directory."""
     ready_path: str = "/"
     """Path that answers when the application is up."""
+    help: str = "./init.sh help"
+    """Of a program: prints how it is used; that it does shows that it can be run. Empty: nothing is tried."""
+    openapi: str = ""
+    """Of a service: its OpenAPI document; empty: openapi.json, openapi.yaml or openapi.yml, if there is one."""
     start_seconds: float = 30.0
     prepare_seconds: float = 600.0
 
@@ -189,7 +196,7 @@ NARROW_TO_WIDE = {"mode": ("plan", "project", "project+net"), "prepare_network":
 """Settings of the sandbox that are words; all others are numbers, and a smaller one is narrower."""
 REFUSED = {
     ("sandbox", "mode", "off"): "it is switched off on the command line only (`--sandbox off`), never in a file",
-    ("app", "server", False): "projects without a server are not supported yet",
+    ("app", "server", False): 'what has no server is said by `kind = "program"`',
 }
 """Values that no file may hold, and why."""
 

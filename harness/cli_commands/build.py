@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from harness.cli_commands.completing import feature_ids, thread_ids
-from harness.cli_commands.options import HELP, HERE, Box, Dir, Hosts, Prepare, Record, run_to_end, sandbox_flags
+from harness.cli_commands.options import (
+    HELP,
+    HERE,
+    Box,
+    Dir,
+    Hosts,
+    Prepare,
+    ProjectKind,
+    Record,
+    run_to_end,
+    sandbox_flags,
+)
 
 app = typer.Typer(**HELP)
 
@@ -23,6 +34,10 @@ def init(
     features: Annotated[int, typer.Option("--features", min=0, help="Features wanted; 0: as the text needs.")] = 0,
     thread: Annotated[str | None, typer.Option("--thread", metavar="ID", help="Name the build.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept the feature list unseen.")] = False,
+    kind: Annotated[
+        ProjectKind | None,
+        typer.Option("--kind", help="web: with pages; service: HTTP alone; program: a tool or library. Else proposed."),
+    ] = None,
     record: Record = None,
     sandbox: Box = None,
     allow_host: Hosts = None,
@@ -37,6 +52,9 @@ def init(
     With --adopt the list of another harness is copied once (feature_list.json, app_spec.txt, claude-progress.txt), and
     no model is needed; what it says passes is proved by the next run, before anything is built.
 
+    What is built is proposed from the text and kept in harness.toml: a web application (seen in a browser), a service
+    without pages (asked by requests), or a program or library (run).
+
     Example: harness init my-app --spec notes.md --features 12
     """
     from harness.cli_run import read_spec, run_initialise
@@ -47,6 +65,7 @@ def init(
         raise typer.BadParameter("An adopted list has the features it has.", param_hint="--features")
     text = "" if spec is None else read_spec(spec)
     flags = sandbox_flags(sandbox, allow_host, prepare_network)
+    flags |= {"app": {"kind": kind.value}} if kind else {}
     run_to_end(directory, run_initialise(directory, text, thread, features, yes, flags, record, adopt=adopt))
 
 

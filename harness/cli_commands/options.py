@@ -44,6 +44,14 @@ class PrepareNetwork(str, Enum):  # noqa: UP042 - as above
     on = "on"
 
 
+class ProjectKind(str, Enum):  # noqa: UP042 - as above
+    """What is built."""
+
+    web = "web"
+    service = "service"
+    program = "program"
+
+
 Dir = Annotated[Path, typer.Argument(metavar="DIR", help="The project's directory.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print facts for a program.")]
 Box = Annotated[

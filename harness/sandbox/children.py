@@ -43,15 +43,19 @@ class Launch:
     grace_seconds: float = GRACE_SECONDS
     output: Output | None = None
     """Takes standard output and errors, or errors alone when `streams` has standard output."""
+    errors: Output | None = None
+    """Takes errors, where they are kept apart from standard output."""
     streams: dict[str, Any] = field(default_factory=dict)
 
 
 class Child:
     """A started tree. `wait` and `end` may be called by several at once."""
 
-    def __init__(self, launch: Launch, process: asyncio.subprocess.Process, status: int, output: int) -> None:
+    def __init__(
+        self, launch: Launch, process: asyncio.subprocess.Process, status: int, output: int, errors: int | None
+    ) -> None:
         self.process = process
-        self.output = launch.output
+        self.outputs = [each for each in (launch.output, launch.errors) if each]
         self.mark = launch.mark
         self.killed_for = ""
         """The limit or wish that ended it; empty when it ended by itself."""
@@ -61,7 +65,9 @@ class Child:
         self._found: set[int] = set()
         """Marked processes seen so far: one that was killed loses its mark before it can be collected."""
         self._status = status
-        self._pump = asyncio.create_task(_pump(output, self))
+        self._pumps = [asyncio.create_task(_pump(output, launch.output, self))]
+        if errors is not None:
+            self._pumps.append(asyncio.create_task(_pump(errors, launch.errors, self)))
         self._gone = asyncio.create_task(self._see_out())
 
     @property
@@ -140,12 +146,13 @@ class Child:
         await asyncio.to_thread(_collect, self._found)
 
     async def _drain(self) -> None:
-        await asyncio.wait({self._pump}, timeout=DRAIN_SECONDS)
-        self._pump.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._pump
-        if self.output:
-            self.output.close()
+        await asyncio.wait(self._pumps, timeout=DRAIN_SECONDS)
+        for pump in self._pumps:
+            pump.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pump
+        for output in self.outputs:
+            output.close()
 
 
 async def start(launch: Launch) -> Child:
@@ -155,6 +162,7 @@ async def start(launch: Launch) -> Child:
     """
     status_read, status_write = os.pipe() if launch.sandboxed else (-1, -1)
     output_read, output_write = os.pipe()
+    errors_read, errors_write = os.pipe() if launch.errors else (-1, output_write)
     try:
         process = await asyncio.create_subprocess_exec(
             *launch.argv(status_write if launch.sandboxed else None),
@@ -162,29 +170,29 @@ async def start(launch: Launch) -> Child:
             cwd=launch.cwd,
             pass_fds=(status_write,) if launch.sandboxed else (),
             start_new_session=True,
-            **{"stdin": asyncio.subprocess.DEVNULL, "stdout": output_write, "stderr": output_write, **launch.streams},
+            **{"stdin": asyncio.subprocess.DEVNULL, "stdout": output_write, "stderr": errors_write, **launch.streams},
         )
     except OSError as exc:
-        for descriptor in {status_read, output_read} - {-1}:
+        for descriptor in {status_read, output_read, errors_read} - {-1}:
             os.close(descriptor)
         raise ShellError(f"A process could not be started: {exc}", "Run `harness doctor`.") from exc
     finally:
-        for descriptor in {status_write, output_write} - {-1}:
+        for descriptor in {status_write, output_write, errors_write} - {-1}:
             os.close(descriptor)
-    return Child(launch, process, status_read, output_read)
+    return Child(launch, process, status_read, output_read, None if errors_read < 0 else errors_read)
 
 
-async def _pump(descriptor: int, child: Child) -> None:
+async def _pump(descriptor: int, output: Output | None, child: Child) -> None:
     reader = asyncio.StreamReader()
     pipe = os.fdopen(descriptor, "rb", 0)
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     try:
         while data := await reader.read(1 << 16):
-            if child.output and not child.output.is_full:
-                child.output.feed(data)
-                if child.output.is_full:
-                    child.kill(f"output limit {child.output.stored_bytes // 1_000_000} MB")
+            if output and not output.is_full:
+                output.feed(data)
+                if output.is_full:
+                    child.kill(f"output limit {output.stored_bytes // 1_000_000} MB")
     finally:
         transport.close()
 

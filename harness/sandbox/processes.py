@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import os
 import shutil
 import socket
 import threading
@@ -120,6 +121,9 @@ class Room:
         network: Network | None = None,
         output_file: Path | None = None,
         policy: Policy | None = None,
+        stdin: bytes = b"",
+        apart: bool = False,
+        project_writable: bool = True,
     ) -> CommandResult:
         """Run to the end; a text is run by bash with pipefail. What it left in the background ends with it.
 
@@ -132,16 +136,23 @@ class Room:
                 allow it.
             output_file: where the whole output goes, up to 50 MB.
             policy: another one that shares this loopback, say for the baseline's tree.
+            stdin: what it can read.
+            apart: whether errors are kept apart from standard output.
+            project_writable: whether it may write into the project's tree.
 
         Raises: ShellError: the sandbox failed, not the command.
         """
         seconds = timeout_seconds or self.settings.command_seconds
         output = Output(self.settings.output_bytes, output_file, self.policy.limits.stored_bytes)
+        errors = Output(self.settings.output_bytes, None, self.policy.limits.stored_bytes) if apart else None
         started = time.monotonic()
-        async with self._way_out(network) as (holder, more):
+        async with self._way_out(network) as (holder, more), _input(stdin) as streams:
             child = await self._start(
                 _shell(command),
                 output,
+                errors=errors,
+                streams=streams,
+                project_writable=project_writable,
                 bounds=Bounds.COMMAND,
                 cpu=seconds,
                 env={**more, **(env or {})},
@@ -161,7 +172,13 @@ class Room:
         limit = child.killed_for or named_limit(code, self.policy.limits)
         exit_code = TIMED_OUT if timed_out else code
         return CommandResult(
-            exit_code, output.text(), timed_out, limit, time.monotonic() - started, output.dropped_bytes
+            exit_code,
+            output.text(),
+            timed_out,
+            limit,
+            time.monotonic() - started,
+            output.dropped_bytes,
+            errors.text() if errors else "",
         )
 
     async def start(
@@ -285,6 +302,7 @@ class Room:
         output: Output,
         *,
         bounds: Bounds,
+        errors: Output | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         network: Network | None = None,
@@ -316,6 +334,7 @@ class Room:
             sandboxed=sandboxed,
             grace_seconds=SERVER_GRACE_SECONDS if bounds is Bounds.SERVER else GRACE_SECONDS,
             output=output,
+            errors=errors,
             streams=dict(streams or {}),
         )
         child = await start(launch)
@@ -339,6 +358,18 @@ class Room:
         await self._held.aclose()
         put_away(self._stand_ins)
         self._journal.clear()
+
+
+@asynccontextmanager
+async def _input(data: bytes) -> AsyncIterator[dict[str, Any]]:
+    """What a command reads, as a file in memory: it cannot wait for us, nor we for it."""
+    if not data:
+        yield {}
+        return
+    with os.fdopen(os.memfd_create("stdin", os.MFD_CLOEXEC), "w+b") as file:
+        file.write(data)
+        file.seek(0)
+        yield {"stdin": file.fileno()}
 
 
 def allowed_hosts(settings: SandboxSettings) -> tuple[AllowedHost, ...]:

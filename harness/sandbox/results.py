@@ -22,6 +22,8 @@ class CommandResult:
     """The limit that ended it, in words; empty when none did."""
     seconds: float
     dropped_bytes: int
+    errors: str = ""
+    """Standard errors, where they were asked for apart."""
 
 
 class Process:

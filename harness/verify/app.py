@@ -123,7 +123,7 @@ class Instance:
     async def _reset_by_command(self) -> bool:
         result = await self._room.run(self._app.reset, env=self._env, policy=self._policy)
         if result.exit_code:
-            raise AppNotStarted(f"`{self._app.reset}` {_ended(result)}.", result.output)
+            raise AppNotStarted(f"`{self._app.reset}` {ended(result)}.", result.output)
         return True
 
     async def _start(self) -> None:
@@ -177,8 +177,12 @@ async def serve(
     cache: PrepareCache | None = None,
     tracked: Collection[str] | None = None,
     is_prepared: bool = False,
+    make: type[Instance] = Instance,
 ) -> AsyncIterator[Instance]:
     """Prepare a tree when that is due, start its application on empty data, stop it on leaving; as `make_ready`.
+
+    Args:
+        make: what stands for it; of a program, something that starts nothing.
 
     Raises: AppNotStarted: it cannot be prepared or does not answer. ShellError: the sandbox failed.
     """
@@ -186,7 +190,7 @@ async def serve(
         tree, room, app, data_dir, stamps_dir=stamps_dir, cache=cache, tracked=tracked, is_prepared=is_prepared
     )
     ports = [await room.free_port() for _ in PORTS]
-    instance = Instance(room, policy, app, ports, stamp.seed)
+    instance = make(room, policy, app, ports, stamp.seed)
     try:
         await instance.reset()
         yield instance
@@ -252,7 +256,7 @@ async def prepare(
             policy=own,
         )
         if result.exit_code:
-            raise AppNotStarted(f"`{app.prepare}` {_ended(result)}.", result.output)
+            raise AppNotStarted(f"`{app.prepare}` {ended(result)}.", result.output)
         restore(stamp.seed, policy.data_dir)
         stamp.write(made=stamp.entries() - before)
         if cache:
@@ -288,7 +292,8 @@ def _beginning_and_end(output: str) -> str:
     return f"{output[:third]}\n[{left_out} characters left out]\n{output[third + left_out :]}"
 
 
-def _ended(result: CommandResult) -> str:
+def ended(result: CommandResult) -> str:
+    """How a command ended, in words."""
     if result.timed_out:
         return f"did not end within {result.seconds:.0f} s"
     limit = f" ({result.killed_for})" if result.killed_for else ""

@@ -16,8 +16,11 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from harness.features import Feature
 from harness.prompts import fence, load_prompt
+from harness.settings import Kind
 from harness.verify import words
 from harness.verify.check import Act, Contract, Expectation, Flow, Flows, Item, UnknownFlow, compares_two, targets_of
+from harness.verify.exchanges.drafts import ProgramDraft, ServiceDraft
+from harness.verify.exchanges.interface import Interface
 from harness.verify.lint import lint_contract
 
 if TYPE_CHECKING:
@@ -42,6 +45,9 @@ class Known:
     elements: Mapping[str, str] = field(default_factory=dict)
     """Names of things on its pages -> what each is."""
     flows: Flows = field(default_factory=Flows)
+    kind: Kind = "web"
+    interface: Interface = field(default_factory=Interface)
+    """Of a project without pages."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,11 @@ def _lean(item: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in item.items() if value is not None and key not in other}
 
 
+AnyDraft = Draft | ServiceDraft | ProgramDraft
+DRAFTS: dict[Kind, type[AnyDraft]] = {"web": Draft, "service": ServiceDraft, "program": ProgramDraft}
+"""What an author submits, by the kind of the project."""
+
+
 async def write_contract(model: Model, feature: Feature, spec_lines: str, known: Known, conversation: str) -> Agreed:
     """Write a feature's contract.
 
@@ -174,15 +185,23 @@ async def _write(
 ) -> Agreed:
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    def problems(draft: Draft) -> list[str]:
+    def problems(draft: AnyDraft) -> list[str]:
         return draft_problems(draft, feature, spec_lines, known)
 
-    messages: list[BaseMessage] = [SystemMessage(load_prompt("verifier")), HumanMessage(question)]
-    draft, _ = await model.ask("verifier", conversation, messages, Draft, attempts=AUTHOR_ATTEMPTS, check=problems)
+    messages: list[BaseMessage] = [SystemMessage(load_prompt("verifier", known.kind)), HumanMessage(question)]
+    wanted = DRAFTS[known.kind]
+    draft, _ = await model.ask("verifier", conversation, messages, wanted, attempts=AUTHOR_ATTEMPTS, check=problems)
     return agree(draft, feature, spec_lines, known)
 
 
-def draft_problems(draft: Draft, feature: Feature, spec_lines: str, known: Known) -> list[str]:
+def draft_for(data: Mapping[str, Any], kind: Kind) -> type[AnyDraft]:
+    """What a contract that somebody wrote is read as: by its acts, whatever the project mostly is."""
+    items = data.get("items")
+    acts = {item.get("act") for item in items if isinstance(item, dict)} if isinstance(items, list) else set()
+    return DRAFTS["service" if "request" in acts else "program" if "run" in acts else kind]
+
+
+def draft_problems(draft: AnyDraft, feature: Feature, spec_lines: str, known: Known) -> list[str]:
     """Everything that keeps a draft from being agreed, as sentences for who wrote it."""
     idle = [
         f"the flow {name!r} is not used here; leave it out, or begin the contract with the act flow."
@@ -191,14 +210,16 @@ def draft_problems(draft: Draft, feature: Feature, spec_lines: str, known: Known
     ]
     try:
         flows = known.flows.with_more(draft.new_flows(known))
-        return idle + lint_contract(flows.expand(draft.contract(feature.id, known)), feature, spec_lines)
+        contract = flows.expand(draft.contract(feature.id, known))
+        text = "\n".join(filter(None, [spec_lines, known.interface.text]))
+        return [*idle, *lint_contract(contract, feature, text), *known.interface.problems(contract)]
     except UnknownFlow as exc:
         return [*idle, f"{exc}. Write it in `flows`, or use acts."]
     except ValidationError as exc:
         return [*idle, *(error["msg"] for error in exc.errors(include_url=False))]
 
 
-def agree(draft: Draft, feature: Feature, spec_lines: str, known: Known) -> Agreed:
+def agree(draft: AnyDraft, feature: Feature, spec_lines: str, known: Known) -> Agreed:
     """The contract a sound draft makes; acts that are a flow of the project become that flow.
 
     Raises: ValidationError, UnknownFlow: the draft has problems.
@@ -232,6 +253,13 @@ def _question(feature: Feature, spec_lines: str, known: Known) -> str:
     ]
     if spec_lines.strip():
         parts.append(fence(spec_lines.strip(), "the specification"))
+    if known.interface.document.operations:
+        about = " ".join([feature.description, *feature.steps, spec_lines])
+        told = fence(known.interface.document.in_words(about), "the project's OpenAPI document")
+        parts += ["Its paths and schemas are documented; take them from here:", told]
+    if known.interface.fixed:
+        fixed = fence("\n".join(known.interface.fixed), "earlier checks")
+        parts += ["What earlier checks of this project ask and expect; keep to the same names:", fixed]
     if known.elements:
         names = "\n".join(_names(known.elements))
         parts += ["Names the project already has; reuse those that fit:", fence(names, "element names")]

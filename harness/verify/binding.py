@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING
 from harness.browser.failed import ActFailed
 from harness.errors import BrowserError
 from harness.verify.binder import Binder, Moment
-from harness.verify.check import Act, Contract, Expectation, Item, Locator, targets_of
+from harness.verify.check import Act, Contract, Expectation, Item, Locator, PageItem, targets_of
 from harness.verify.fit import AS_ANOTHER, MATCHED_NOTHING, SAYS_NOTHING, is_last_resort, misfit, shared
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
     from harness.features import Feature
     from harness.model import Model
-    from harness.verify.player import Group, Player
+    from harness.verify.player import Player
+    from harness.verify.playing import Group
 
 MAX_CALLS = 6
 """Model calls for one contract on one tree, doubted names included."""
@@ -275,7 +276,7 @@ class _Walk:
 def _collections(contract: Contract) -> set[str]:
     """Names that may match many."""
     parts = {item.part for item in contract.items if isinstance(item, Expectation) and item.part}
-    return {item.target for item in contract.items if item.target and _is_plural(item)} | parts
+    return {item.target for item in contract.page_items if item.target and _is_plural(item)} | parts
 
 
 def _pages(contract: Contract) -> set[str]:
@@ -288,7 +289,7 @@ def _is_about_looks(item: Item) -> bool:
     return isinstance(item, Expectation) and item.expect in ("style", "looks_like")
 
 
-def _is_plural(item: Item) -> bool:
+def _is_plural(item: PageItem) -> bool:
     if isinstance(item, Expectation) and item.expect in ("count", "order", "each", "none"):
         return True
     return item.what == "count" and (isinstance(item, Expectation) or item.act == "remember")

@@ -1,4 +1,4 @@
-"""The language of checks: what a person does and sees, as data.
+"""The language of checks: what a person does and sees on pages, as data; `exchanges.items` is that of other projects.
 
 A *contract* is written from the feature's text before the code: acts and expectations in order, whose targets are
 names described in words. A *check* is the same contract with each name bound to a locator. Binding never touches an
@@ -20,6 +20,8 @@ from itertools import repeat
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.verify.exchanges.items import ITEMS, ExchangeItem, Expected
 
 ActName = Literal[
     "navigate", "reload", "back", "forward", "click", "double_click", "right_click", "hover", "fill", "type", "press",
@@ -245,13 +247,21 @@ class Expectation(_Item):
         return self.expect == "hidden" or (self.expect == "count" and self.number == 0)
 
 
-Item = Act | Expectation
+PageItem = Act | Expectation
+Item = PageItem | ExchangeItem
+AnyExpectation = Expectation | Expected
+
+
+def is_act(item: Item) -> bool:
+    """Whether it does something, and expects nothing."""
+    return not isinstance(item, Expectation | Expected)
 
 
 class Contract(_Frozen):
     """What a feature's check must do and see, from the feature's text alone.
 
-    The first item must open a page (`navigate`); the browser and the data are empty before it.
+    It is about pages or about exchanges, never about both. The first item of one about pages must open a page
+    (`navigate`); browser, data and working directory are empty before it.
     """
 
     version: Literal[1] = 1
@@ -271,19 +281,35 @@ class Contract(_Frozen):
             raise ValueError(f"items name targets that `targets` does not describe: {', '.join(unknown)}")
         return self
 
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        if 0 < sum(isinstance(item, ITEMS) for item in self.items) < len(self.items):
+            raise ValueError("a contract is about pages, or about requests and commands, not about both")
+        return self
+
+    @property
+    def is_about_pages(self) -> bool:
+        """Whether a browser plays it; else its items are exchanges."""
+        return not isinstance(self.items[0], ITEMS)
+
+    @property
+    def page_items(self) -> tuple[PageItem, ...]:
+        """The items where they are about pages; else none."""
+        return tuple(item for item in self.items if isinstance(item, Act | Expectation))
+
     def expectations(self) -> Iterator[tuple[int, Expectation]]:
-        """Each expectation with its index in `items`."""
+        """Each expectation of pages with its index in `items`."""
         return ((i, item) for i, item in enumerate(self.items) if isinstance(item, Expectation))
+
+    def expected(self) -> Iterator[tuple[int, AnyExpectation]]:
+        """Each expectation, of pages or of answers, with its index in `items`."""
+        return ((i, item) for i, item in enumerate(self.items) if isinstance(item, Expectation | Expected))
 
     def groups(self) -> Iterator[list[tuple[int, Item]]]:
         """Runs of items: each act alone, neighbouring expectations of one user together (they share a hold window)."""
         group: list[tuple[int, Item]] = []
         for index, item in enumerate(self.items):
-            if group and not (
-                isinstance(item, Expectation)
-                and isinstance(group[-1][1], Expectation)
-                and item.user == group[-1][1].user
-            ):
+            if group and (is_act(item) or is_act(group[-1][1]) or item.user != group[-1][1].user):
                 yield group
                 group = []
             group.append((index, item))
@@ -344,7 +370,7 @@ class Flows(_Frozen):
 
         Raises: UnknownFlow: it names one that is not here.
         """
-        named = [item.value or "" for item in contract.items if _is_flow(item)]
+        named = [item.value or "" for item in contract.page_items if _is_flow(item)]
         if not named:
             return contract
         if unknown := [name for name in named if name not in self.flows]:
@@ -390,7 +416,9 @@ class Flows(_Frozen):
         return check.model_copy(update={"contract": contract, "proof": proof})
 
     def _parts(self, item: Item) -> tuple[Item, ...]:
-        return self.flows[item.value or ""].acts(item.step, item.user) if _is_flow(item) else (item,)
+        if isinstance(item, Act) and item.act == "flow":
+            return self.flows[item.value or ""].acts(item.step, item.user)
+        return (item,)
 
     def _places(self, contract: Contract) -> list[int]:
         """Where each item of a contract is when it is expanded."""
@@ -493,7 +521,9 @@ def compares_two(expect: str) -> bool:
 
 
 def targets_of(item: Item) -> tuple[str, ...]:
-    """The target names an item uses."""
+    """The target names an item uses; exchanges have none."""
+    if isinstance(item, ITEMS):
+        return ()
     more = (item.part, *item.masks) if isinstance(item, Expectation) else ()
     return tuple(name for name in (item.target, item.to, *more) if name)
 

@@ -7,12 +7,15 @@ the texts entered. The second confirms the first when it expects all that is dis
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.verify.check import Act, Contract, Expectation
+from harness.verify.check import Act, AnyExpectation, Contract
+from harness.verify.exchanges.items import Expected
+from harness.verify.exchanges.variation import entered as handed_over
 from harness.verify.judge import fold_case
 from harness.verify.words import phrase
 
@@ -37,7 +40,7 @@ class Opinion(BaseModel):
         return f"step {self.step}. One author: {self.first}. Another: {self.second}"
 
 
-def compare(first: Contract, second: Contract, step: int, failed: Expectation | None = None) -> Opinion:
+def compare(first: Contract, second: Contract, step: int, failed: AnyExpectation | None = None) -> Opinion:
     """Compare two contracts at one step.
 
     Args:
@@ -51,8 +54,8 @@ def compare(first: Contract, second: Contract, step: int, failed: Expectation | 
     return Opinion(step=step, confirmed=disputed <= said, first=_words(first, step), second=_words(second, step))
 
 
-def _of(contract: Contract, step: int) -> list[Expectation]:
-    every = [item for _, item in contract.expectations()]
+def _of(contract: Contract, step: int) -> list[AnyExpectation]:
+    every = [item for _, item in contract.expected()]
     return [item for item in every if item.step == step] or every
 
 
@@ -60,13 +63,16 @@ def _words(contract: Contract, step: int) -> str:
     return "; ".join(phrase(item, contract.targets) for item in _of(contract, step))
 
 
-def _meanings(contract: Contract, expectations: list[Expectation]) -> set[Hashable]:
+def _meanings(contract: Contract, expectations: Sequence[AnyExpectation]) -> set[Hashable]:
     entered = _entered(contract)
     users = list(dict.fromkeys(item.user for item in contract.items))
     return {(users.index(item.user), *_meaning(item, contract, entered)) for item in expectations}
 
 
-def _meaning(item: Expectation, contract: Contract, entered: list[str]) -> tuple[Hashable, ...]:
+def _meaning(item: AnyExpectation, contract: Contract, entered: list[str]) -> tuple[Hashable, ...]:
+    if isinstance(item, Expected):  # its names are the interface's
+        value = "" if item.expect == "golden" else json.dumps([item.value, list(item.values)], sort_keys=True)
+        return (item.expect, item.match, item.at, item.name, item.number, _literal(value, entered))
     about = _literals(f"{item.target} {contract.targets.get(item.target or '', '')}", entered)
     if item.says_absent:
         return ("absent", about)
@@ -78,6 +84,8 @@ def _meaning(item: Expectation, contract: Contract, entered: list[str]) -> tuple
 
 def _entered(contract: Contract) -> list[str]:
     """Texts the check enters, in order, each once; folded."""
+    if not contract.is_about_pages:
+        return [fold_case(text) for text in handed_over(contract)]
     acts = [item for item in contract.items if isinstance(item, Act) and item.act in _ENTERED]
     return list(dict.fromkeys(text for act in acts if (text := fold_case(act.value or ""))))
 

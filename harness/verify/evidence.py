@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.verify import words
-from harness.verify.check import Expectation
+from harness.verify.check import Expectation, PageItem
+from harness.verify.exchanges.items import Request, Run
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
     from harness.verify.check import Check, Contract, Locator
     from harness.verify.pages import Site
-    from harness.verify.player import Group, ItemResult, ReplayResult
+    from harness.verify.playing import Group, ItemResult, ReplayResult
 
 PICTURES = 40
 PICTURE_BYTES = 2_000_000
@@ -144,13 +145,15 @@ def _worth_a_picture(contract: Contract) -> frozenset[int]:
 
 def _item(contract: Contract, check: Check, elements: Mapping[str, Locator], result: ItemResult) -> dict[str, Any]:
     item = contract.items[result.index]
-    locator = check.locator(item.target, elements) if item.target else None
+    target = item.target if isinstance(item, PageItem) else None
+    locator = check.locator(target, elements) if target else None
     return {
         **asdict(result),
         "seconds": round(result.seconds, 3),
         "step": item.step,
         "words": words.phrase(item, contract.targets),
-        "locator": words.locator_words(locator) if item.target else "",
+        "answered": result.seen[:TEXT] if isinstance(item, Request | Run) and result.held else "",
+        "locator": words.locator_words(locator) if target else "",
         "seen": result.seen[:TEXT],
     }
 

@@ -9,20 +9,21 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import RepoError
 from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
-from harness.verify.app import make_ready, serve
+from harness.verify.app import make_ready
 from harness.verify.evidence import keep_within
+from harness.verify.exchanges.goldens import Goldens
 from harness.verify.pictures import Pictures
 from harness.verify.prepare_cache import PrepareCache, stamps_dir
 from harness.verify.prepared import restore
-from harness.verify.replay import Pages, Replayer, Site
+from harness.verify.replay import Replayer, Site, open_site
 from harness.worktree import Worktree, remove_tree
 
 OWN_FILES = ("features.json", "progress.json", "checks", "spec.md")
@@ -44,7 +45,8 @@ class Hall:
     """An open hall."""
 
     room: Room
-    browser: Browser
+    browser: Browser | None
+    """None: the project has no pages."""
     replayer: Replayer
     settings: Settings
     scratch: Path
@@ -70,29 +72,18 @@ class Hall:
         data_dir = self.scratch / "sites" / name
         stamps = data_dir.with_suffix(".stamps") if anew else self.stamps_dir
         directory, tracked = (tree, None) if isinstance(tree, Path) else (tree.directory, await tree.files())
-        pages = Pages(self.browser)
-        preparing = asyncio.create_task(pages.prepare())  # while the application starts
-        try:
-            is_prepared = bool(self._served[directory])
-            async with serve(
-                directory,
-                self.room,
-                self.settings.app,
-                data_dir,
-                stamps_dir=stamps,
-                cache=None if anew or tracked is None else self.cache,
-                tracked=tracked,
-                is_prepared=is_prepared,
-            ) as instance:
-                self._served[directory] += 1
-                try:
-                    yield Site(instance, pages)
-                finally:
-                    self._served[directory] -= 1
-                    await pages.close()
-        finally:
-            await preparing
-            await pages.close()
+        how: dict[str, Any] = {
+            "stamps_dir": stamps,
+            "cache": None if anew or tracked is None else self.cache,
+            "tracked": tracked,
+            "is_prepared": bool(self._served[directory]),
+        }
+        async with open_site(directory, self.room, self.settings.app, data_dir, self.browser, **how) as site:
+            self._served[directory] += 1
+            try:
+                yield site
+            finally:
+                self._served[directory] -= 1
 
     async def prepared(self, tree: Worktree, name: str) -> Policy:
         """Prepare a tree as `site` does, without its application; returns the policy under which its code runs.
@@ -152,9 +143,6 @@ async def open_hall(
 
     Raises: SetupError, ShellError, BrowserError: a fault of ours, no verdict.
     """
-    from harness.browser.browser import Browser, find_chromium
-    from harness.browser.display import find_display
-
     scratch = project.state_dir / "scratch" / f"hall-{name}"
     policy = Policy(
         worktree=worktree,
@@ -168,18 +156,33 @@ async def open_hall(
     remove_tree(scratch)  # a killed harness leaves it, with what judged code put into the home
     try:
         journal = project.rooms_dir / f"hall-{name}.jsonl"
-        async with Room.open(policy, settings.sandbox, journal, events.emit) as room:
-            browser = Browser(room, find_chromium(settings.verify.chromium), find_display() if headed else None)
-            starting = asyncio.create_task(browser.running())  # while the application starts
-            try:
-                pictures = Pictures(worktree / prefix / "checks" / "pictures")
-                replayer = Replayer(settings.verify, events, project.evidence_dir, pictures=pictures)
-                cache = PrepareCache.of(project, settings)
-                yield Hall(room, browser, replayer, settings, scratch, stamps_dir(project), cache)
-            finally:
-                await asyncio.gather(starting, return_exceptions=True)  # what went wrong, the first page has told
-                await browser.close()
-                keep_within(project.evidence_dir)
+        async with AsyncExitStack() as stack:
+            stack.callback(keep_within, project.evidence_dir)
+            room = await stack.enter_async_context(Room.open(policy, settings.sandbox, journal, events.emit))
+            browser = await stack.enter_async_context(_browser(room, settings, headed=headed))
+            kept = worktree / prefix / "checks"
+            pictures, goldens = Pictures(kept / "pictures"), Goldens(kept / "golden")
+            replayer = Replayer(settings.verify, events, project.evidence_dir, pictures=pictures, goldens=goldens)
+            cache = PrepareCache.of(project, settings)
+            yield Hall(room, browser, replayer, settings, scratch, stamps_dir(project), cache)
     finally:
         with contextlib.suppress(OSError):  # what is left now goes when a hall of this name is opened again
             remove_tree(scratch)
+
+
+@asynccontextmanager
+async def _browser(room: Room, settings: Settings, *, headed: bool) -> AsyncIterator[Browser | None]:
+    """The browser, which starts while the application does; None: there are no pages to look at."""
+    if settings.app.kind != "web":
+        yield None
+        return
+    from harness.browser.browser import Browser, find_chromium
+    from harness.browser.display import find_display
+
+    browser = Browser(room, find_chromium(settings.verify.chromium), find_display() if headed else None)
+    starting = asyncio.create_task(browser.running())
+    try:
+        yield browser
+    finally:
+        await asyncio.gather(starting, return_exceptions=True)  # what went wrong, the first page has told
+        await browser.close()

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from harness.features import Feature
 from harness.plan_rules import must_be_seen
-from harness.verify.check import Act, Contract, Expectation, Item
+from harness.verify.check import Act, Contract, Expectation, PageItem
+from harness.verify.exchanges.lint import lint_exchanges
 from harness.verify.judge import fold_case
 
 _TYPES = ("fill", "type", "select", "upload")
@@ -33,6 +34,8 @@ def lint_contract(contract: Contract, feature: Feature, spec_lines: str = "") ->
         spec_lines: the lines of the specification the feature covers.
     """
     text = fold_case(" ".join((feature.description, *feature.steps, spec_lines)))
+    if not contract.is_about_pages:
+        return lint_exchanges(contract, feature, text)
     return [
         *_wrong_start(contract),
         *_wrong_steps(contract, feature),
@@ -77,8 +80,10 @@ def _wrong_steps(contract: Contract, feature: Feature) -> Iterator[str]:
 
 def _unwitnessed(contract: Contract) -> Iterator[str]:
     """What is hidden must be there at another moment, else a name that fits nothing would do."""
-    there = {name for item in contract.items if _shows(item) for name in (item.target,) if name}
-    there |= {item.to for item in contract.items if item.to and (isinstance(item, Act) or item.expect != "in_place_of")}
+    there = {name for item in contract.page_items if _shows(item) for name in (item.target,) if name}
+    there |= {
+        item.to for item in contract.page_items if item.to and (isinstance(item, Act) or item.expect != "in_place_of")
+    }
     for index, item in contract.expectations():
         if item.says_absent and item.target not in there:
             yield (
@@ -90,7 +95,7 @@ def _unwitnessed(contract: Contract) -> Iterator[str]:
 def _not_replaced(contract: Contract) -> Iterator[str]:
     """Where a thing stood is known from the moment it was seen."""
     there: set[str | None] = set()
-    for index, item in enumerate(contract.items):
+    for index, item in enumerate(contract.page_items):
         if isinstance(item, Expectation) and item.expect == "in_place_of" and item.to not in there:
             yield f"items[{index}]: {item.to!r} was not seen before; expect it visible before what replaces it."
         if _shows(item):
@@ -110,7 +115,7 @@ def _contradicted(contract: Contract) -> Iterator[str]:
                 )
 
 
-def _shows(item: Item) -> bool:
+def _shows(item: PageItem) -> bool:
     return isinstance(item, Act) or not item.says_absent
 
 
@@ -163,7 +168,7 @@ def _not_remembered(contract: Contract) -> Iterator[str]:
 
 
 def _wrong_values(contract: Contract) -> Iterator[str]:
-    for index, item in enumerate(contract.items):
+    for index, item in enumerate(contract.page_items):
         if why := (_wrong_act(item) if isinstance(item, Act) else _wrong_expectation(item)):
             yield f"items[{index}]: {why}"
 

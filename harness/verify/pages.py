@@ -21,13 +21,19 @@ from harness.errors import BrowserError
 if TYPE_CHECKING:
     from harness.browser.browser import Browser, Page
     from harness.verify.app import Instance
+    from harness.verify.exchanges.client import Client
 
 
 class Pages:
     """One page a user, made when first needed."""
 
-    def __init__(self, browser: Browser) -> None:
-        self._browser = browser
+    def __init__(self, browser: Browser | None) -> None:
+        """Open none yet.
+
+        Args:
+            browser: None: the project has no pages, and none can be opened.
+        """
+        self._found = browser
         self._pages: dict[str, Page] = {}
         self._in_use: set[str] = set()
         self._base_url = ""
@@ -35,6 +41,14 @@ class Pages:
         self._clipboard = False
         self._visitor = USUAL
         self._making = asyncio.Lock()
+
+    @property
+    def _browser(self) -> Browser:
+        if self._found is None:
+            raise BrowserError(
+                "This project has no pages, and a check looks at one.", 'Set `kind = "web"` below [app].'
+            )
+        return self._found
 
     async def prepare(self) -> None:
         """Open the first page ahead of its need; why none comes up is told when it is needed."""
@@ -108,7 +122,9 @@ class Pages:
 
 @dataclass(frozen=True)
 class Site:
-    """One running application and the pages that look at it. One check at a time."""
+    """One running application, the pages that look at it and who asks it. One check at a time."""
 
     instance: Instance
     pages: Pages
+    client: Client | None = None
+    """Asks a service; None: nobody can."""

@@ -1,15 +1,16 @@
-"""Plays a check on a running application, without a model.
+"""Plays a check on the pages of a running application, without a model.
 
 The player performs each act, waits for each condition, and writes down what it saw. It never heals and never guesses:
 an act that cannot be done ends the play, expectations of one group are all judged before it stops. What an
-observation means is decided in `judge`, what it says to a reader in `words`.
+observation means is decided in `judge`, what it says to a reader in `words`. How a play goes is in `playing`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -17,7 +18,7 @@ from urllib.parse import urljoin
 from harness.browser.failed import ActFailed
 from harness.verify import words
 from harness.verify.app import AppNotStarted
-from harness.verify.check import Act, Contract, Expectation, Item, Locator
+from harness.verify.check import Act, Contract, Expectation, Locator
 from harness.verify.judge import (
     ABOUT_PAGE,
     Before,
@@ -31,6 +32,7 @@ from harness.verify.judge import (
     visible_of,
 )
 from harness.verify.looking import Glance, Seen, Sketches, Sought, watch
+from harness.verify.playing import Group, ItemResult, Playing, Resolve, first_failed
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
@@ -47,49 +49,7 @@ LOOK_SECONDS = 0.6
 """At the end of a check: a person who looks at the result notices when it goes away."""
 NOT_FOUND = "nothing on the page was found to be it"
 
-Resolve = Callable[[str], Locator | None]
-Group = Sequence[tuple[int, Item]]
 Decide = Callable[[Expectation, Scene], Judgement]
-OnGroup = Callable[[Group, Sequence["ItemResult"]], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class ItemResult:
-    """What became of one item."""
-
-    index: int
-    held: bool | None
-    """None: it could not be tried, because its target was not found."""
-    seen: str = ""
-    expected: str = ""
-    """The item in words."""
-    reason: str = ""
-    """Why an act could not be done, or an expectation not be judged; empty when it was judged."""
-    seconds: float = 0.0
-    matches: int | None = None
-    """Visible matches of the target."""
-    deferred: bool = False
-    """What must not be seen was not found yet; that is no failure here, it is looked for at its witness."""
-
-
-@dataclass(frozen=True)
-class ReplayResult:
-    """What became of a whole play."""
-
-    items: tuple[ItemResult, ...]
-    """In order, as far as it came."""
-    passed: bool
-    """Every item was played and held."""
-    reason: str = ""
-    """The first failure, in words the coder can act on."""
-    seconds: float = 0.0
-    evidence: str = ""
-    """Directory of the evidence; empty: none was written."""
-
-    @property
-    def failed(self) -> ItemResult | None:
-        """The first item that did not hold."""
-        return first_failed(self.items)
 
 
 @dataclass(frozen=True)
@@ -121,7 +81,7 @@ class _Moment:
 
 
 @dataclass
-class Player:
+class Player(Playing):
     """Plays items on one site. `begin` starts a play on empty data; `play` does all of it."""
 
     site: Site
@@ -157,45 +117,17 @@ class Player:
         self.site.instance.touch()
         self.site.pages.begin(self.site.instance.base_url, self.site.instance.also)
 
-    async def play(
-        self,
-        contract: Contract,
-        resolve: Resolve,
-        *,
-        go_on: bool = False,
-        on_group: OnGroup | None = None,
-        steps: Sequence[str] = (),
-    ) -> ReplayResult:
-        """Play a contract from the start.
+    def alone(self, contract: Contract) -> AbstractAsyncContextManager[None]:
+        """The clipboard, of which a browser has one."""
+        return self.site.pages.alone(contract.uses_clipboard)
 
-        Args:
-            contract: what to do and see.
-            resolve: gives the locator of a name, or None.
-            go_on: go on after a failed expectation; a failed act always ends it.
-            on_group: told after each act and each group of expectations, whatever came of it.
-            steps: the feature's own lines, for the words of a failure.
+    def prepare(self, *, takes: bool, lingers: bool) -> None:
+        """What the next play is for."""
+        self.sketches.takes, self.lingers = takes, lingers
 
-        Raises: BrowserError: Chromium or its driver failed. AppNotStarted: there is no application to look at.
-        """
-        async with self.site.pages.alone(contract.uses_clipboard):
-            return await self._play(contract, resolve, go_on, on_group, steps)
-
-    async def _play(
-        self, contract: Contract, resolve: Resolve, go_on: bool, on_group: OnGroup | None, steps: Sequence[str]
-    ) -> ReplayResult:
-        started = time.monotonic()
-        await self.begin()
-        results: list[ItemResult] = []
-        for group in contract.groups():
-            done = await self.group(group, contract, resolve)
-            results += done
-            if on_group:
-                await on_group(group, done)
-            if first_failed(done, deferred=False) and (isinstance(group[0][1], Act) or not go_on):
-                break
-        passed = len(results) == len(contract.items) and all(result.held for result in results)
-        reason = "" if passed else await self.explain(contract, results, steps)
-        return ReplayResult(tuple(results), passed, reason, time.monotonic() - started)
+    def keep(self, feature_id: str) -> None:
+        """Compare with the pictures it took."""
+        self.sketches.pictures.take(feature_id, self.sketches.drafts)
 
     async def group(self, group: Group, contract: Contract, resolve: Resolve) -> list[ItemResult]:
         """Play one act, or one group of expectations."""
@@ -358,7 +290,7 @@ class Player:
         failed = first_failed(results)
         if failed is None:
             return ""
-        item = contract.items[failed.index]
+        item = contract.page_items[failed.index]
         facts, page = await self._surroundings(item.user)
         return words.failure(
             item,
@@ -380,12 +312,6 @@ class Player:
             return await page.facts(), await page.snapshot(max_bytes=4000)
         except ActFailed as exc:
             return None, f"(the page cannot be looked at: {exc})"
-
-
-def first_failed(results: Sequence[ItemResult], *, deferred: bool = True) -> ItemResult | None:
-    """The first that did not hold; of what is only deferred the first where nothing else failed, if that counts."""
-    not_held = [result for result in results if not result.held]
-    return next((r for r in not_held if not r.deferred), not_held[0] if not_held and deferred else None)
 
 
 async def _facts(page: Page, group: Sequence[Expectation]) -> PageFacts | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.browser.failed import ActFailed
 from harness.errors import BrowserError
 from harness.verify.app import AppNotStarted
-from harness.verify.check import Act, Check, Contract, Expectation, Item, Locator, ProofOfMeaning
+from harness.verify.check import Act, Check, Contract, Expectation, Item, Locator, ProofOfMeaning, is_act
 from harness.verify.disturbances import Move, moves
 from harness.verify.replay import EndsBrowser, Replayer, ReplayResult, resolver, twice_at_most
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from harness.browser.browser import Page
     from harness.browser.values import Frozen
     from harness.verify.pages import Site
-    from harness.verify.player import Group, ItemResult, OnGroup, Player
+    from harness.verify.player import Player
+    from harness.verify.playing import Group, ItemResult, OnGroup
 
 RED_SECONDS = 1.0
 """How long the old tree is waited for: what it has shows soon, what it lacks never comes."""
@@ -105,14 +106,14 @@ async def find_red(replayer: Replayer, check: Check, elements: Mapping[str, Loca
     """
     if baseline is None:
         return Red()
-    player = replayer.player(baseline, min(RED_SECONDS, replayer.settings.wait_seconds), hold_seconds=0)
+    player = replayer.playing(check.contract, baseline, min(RED_SECONDS, replayer.settings.wait_seconds))
     resolve = resolver(check, elements)
     try:
         result = await twice_at_most(baseline, lambda: player.play(check.contract, resolve, go_on=True))
     except (AppNotStarted, EndsBrowser):
         return Red()
     replayer.tell(check.contract.feature_id, "red", result)
-    judged = [item for item in result.items if isinstance(check.contract.items[item.index], Expectation)]
+    judged = [item for item in result.items if not is_act(check.contract.items[item.index])]
     return Red(frozenset(i.index for i in judged if i.held is False and not i.reason), result.passed)
 
 

@@ -6,27 +6,34 @@ a browser or a sandbox that fails is a fault of ours and is raised.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from harness.errors import BrowserError
 from harness.events import CheckReplayed, Events
-from harness.verify.app import AppNotStarted, serve
+from harness.verify.app import AppNotStarted, Instance, serve
 from harness.verify.check import Check, Locator
 from harness.verify.evidence import Evidence
+from harness.verify.exchanges.client import Client
+from harness.verify.exchanges.goldens import Goldens
+from harness.verify.exchanges.player import Exchanger
 from harness.verify.judge import judge
 from harness.verify.looking import Sketches
 from harness.verify.pages import Pages, Site
 from harness.verify.pictures import Pictures
-from harness.verify.player import Decide, Group, ItemResult, Look, Player, ReplayResult, Resolve
+from harness.verify.player import Decide, Look, Player
+from harness.verify.playing import Group, ItemResult, Playing, ReplayResult, Resolve
+from harness.verify.program import Program
 
 if TYPE_CHECKING:
     from harness.browser.browser import Browser
     from harness.sandbox.processes import Room
     from harness.settings import AppSettings, VerifySettings
+    from harness.verify.check import Contract
 
 __all__ = [
     "EndsBrowser",
@@ -60,12 +67,22 @@ class Replayer:
     decide: Decide = judge
     pictures: Pictures = field(default_factory=Pictures)
     """What `looks_like` compares with; a play that proves a check takes what is missing."""
+    goldens: Goldens = field(default_factory=Goldens)
+    """What `golden` compares with, in the same way."""
+
+    def playing(self, contract: Contract, site: Site, wait_seconds: float | None = None) -> Playing:
+        """What plays a contract on a site: here alone pages and exchanges are told apart."""
+        return self.player(site, wait_seconds) if contract.is_about_pages else self.exchanger(site)
 
     def player(self, site: Site, wait_seconds: float | None = None, hold_seconds: float | None = None) -> Player:
-        """A player for one site."""
+        """A player of pages for one site."""
         return Player(
             site, self.settings, wait_seconds, hold_seconds, decide=self.decide, sketches=Sketches(self.pictures)
         )
+
+    def exchanger(self, site: Site) -> Exchanger:
+        """A player of exchanges for one site."""
+        return Exchanger(site, self.settings, self.goldens)
 
     async def replay(
         self,
@@ -142,8 +159,8 @@ class Replayer:
     ) -> ReplayResult:
         """Play; a page that ends the browser gets a second chance in a new one, and is told then."""
         on_group = evidence.on_group if evidence else None
-        resolve, player = resolver(check, elements), self.player(site)
-        player.sketches.takes, player.lingers = takes, lingers
+        resolve, player = resolver(check, elements), self.playing(check.contract, site)
+        player.prepare(takes=takes, lingers=lingers)
         try:
             result = await twice_at_most(
                 site, lambda: player.play(check.contract, resolve, on_group=on_group, steps=steps)
@@ -153,7 +170,7 @@ class Replayer:
         except EndsBrowser as exc:
             return ReplayResult((), False, str(exc))
         if result.passed:
-            self.pictures.take(check.contract.feature_id, player.sketches.drafts)
+            player.keep(check.contract.feature_id)
         return result
 
 
@@ -178,18 +195,32 @@ async def twice_at_most(site: Site, play: Callable[[], Awaitable[Played]]) -> Pl
 
 @asynccontextmanager
 async def open_site(
-    tree: Path, room: Room, app: AppSettings, data_dir: Path, browser: Browser, *, stamps_dir: Path | None = None
+    tree: Path,
+    room: Room,
+    app: AppSettings,
+    data_dir: Path,
+    browser: Browser | None,
+    *,
+    stamps_dir: Path | None = None,
+    **how: Any,
 ) -> AsyncIterator[Site]:
-    """Serve a tree and give it pages of its own; both are closed on leaving.
+    """Serve a tree, give it pages of its own and somebody who asks it; all are closed on leaving.
 
     Raises: AppNotStarted: see `serve`, which says what the arguments mean.
     """
-    async with serve(tree, room, app, data_dir, stamps_dir=stamps_dir) as instance:
-        pages = Pages(browser)
-        try:
-            yield Site(instance, pages)
-        finally:
-            await pages.close()
+    pages, client = Pages(browser), Client(room)
+    preparing = asyncio.create_task(pages.prepare())  # while the application starts
+    make, asker = (Program, None) if app.kind == "program" else (Instance, client)
+    try:
+        async with serve(tree, room, app, data_dir, stamps_dir=stamps_dir, make=make, **how) as instance:
+            try:
+                yield Site(instance, pages, asker)
+            finally:
+                await client.close()
+                await pages.close()
+    finally:
+        await preparing
+        await pages.close()
 
 
 def resolver(check: Check, elements: Mapping[str, Locator]) -> Resolve:

@@ -75,7 +75,7 @@ def review(check: Check, feature: Feature, elements: Mapping[str, Locator], spec
         yield Remark(feature.id, "fail", problem)
     yield from _about_names(check, feature, elements)
     proved = {proof.item for proof in check.proof}
-    for index, item in check.contract.expectations() if feature.passes else ():
+    for index, item in check.contract.expected() if feature.passes else ():
         if index not in proved:
             said = words.phrase(item, check.contract.targets)
             yield Remark(feature.id, "fail", f"items[{index}]: nothing was seen to make it fail: {said}.")

@@ -42,6 +42,8 @@ class Item:
     """How it was shown to be able to fail."""
     index: int = -1
     """Its place in the contract."""
+    answered: str = ""
+    """What a request or command was answered."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ def _item(row: Mapping[str, Any], broken: Mapping[str, Any] | None) -> Item:
     mark: Mark = "held" if row["held"] else "broke"
     if broken and row["index"] > broken["index"]:
         mark = "open" if row["held"] or row.get("deferred") else "broke"
-    return Item(row["words"], mark, row["expected"], row["seen"] or row["reason"], row["locator"], "", row["index"])
+    seen, answered = row["seen"] or row["reason"], row.get("answered", "")
+    return Item(row["words"], mark, row["expected"], seen, row["locator"], "", row["index"], answered)
 
 
 def _picture(path: Path, raw: bytes, rows: Sequence[Mapping[str, Any]], broken: Mapping[str, Any] | None) -> Picture:

@@ -26,6 +26,8 @@ from harness.settings import GateSettings
 from harness.verify import audit
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Check
+from harness.verify.exchanges.client import Client
+from harness.verify.exchanges.goldens import Goldens
 from harness.verify.files import read_check, read_elements, read_flows
 from harness.verify.hall import Hall, open_hall
 from harness.verify.last import LastVerify, save_last
@@ -275,8 +277,9 @@ async def open_sites(
         else:
             prefix = await _copy(project.directory, Path(directory))
         async with open_hall(project, settings, events, Path(directory), prefix, name, headed=headed) as hall:
-            pictures = Pictures(project.checks_dir / "pictures")  # at an address there is no copy to find them in
-            hall = replace(hall, replayer=replace(hall.replayer, pictures=pictures))
+            # at an address there is no copy to find them in
+            pictures, goldens = Pictures(project.checks_dir / "pictures"), Goldens(project.checks_dir / "golden")
+            hall = replace(hall, replayer=replace(hall.replayer, pictures=pictures, goldens=goldens))
             hall = replace(hall, stamps_dir=hall.scratch / "stamps", cache=None)
             tree = Path(directory, prefix)
             yield hall, lambda number: _at(hall, url) if url else hall.site(tree, f"verify-{number}")
@@ -284,10 +287,11 @@ async def open_sites(
 
 @asynccontextmanager
 async def _at(hall: Hall, url: str) -> AsyncIterator[Site]:
-    pages = Pages(hall.browser)
+    pages, client = Pages(hall.browser), Client(hall.room)
     try:
-        yield Site(RunningSite(url), pages)  # type: ignore[arg-type]  # by shape, not by class
+        yield Site(RunningSite(url), pages, client)  # type: ignore[arg-type]  # by shape, not by class
     finally:
+        await client.close()
         await pages.close()
 
 

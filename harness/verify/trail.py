@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.verify.audit import Line
 
 PICTURES = "checks/pictures"
+GOLDEN = "checks/golden"
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def _files_against(lines: Sequence[Line], directory: Path, features: FeatureList
     written = {name: (line.seq, digest) for line in lines for name, digest in line.files.items()}
     needed = {f"checks/{feature.id}.json" for feature in features.features if feature.passes}
     kept = [*(directory / "checks").glob("*.json"), *(directory / PICTURES).rglob("*.png")]
+    kept += (directory / GOLDEN).rglob("*.txt")
     there = {path.relative_to(directory).as_posix() for path in kept}
     for name in sorted(there | (needed & written.keys())):
         if why := _changed(directory / name, written.get(name)):

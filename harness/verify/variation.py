@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from harness.browser.failed import ActFailed
 from harness.browser.visitor import OTHER
 from harness.verify.app import AppNotStarted
-from harness.verify.check import Act, Check, Contract, Expectation, Item, Locator
+from harness.verify.check import Act, Check, Contract, Expectation, Locator, PageItem
 from harness.verify.echoes import (
     SHOWN,
     TEXTS,
@@ -49,7 +49,7 @@ from harness.verify.replay import EndsBrowser, resolver, twice_at_most
 if TYPE_CHECKING:
     from harness.browser.browser import Page
     from harness.browser.values import Observation
-    from harness.verify.player import Group, ItemResult, ReplayResult
+    from harness.verify.playing import Group, ItemResult, ReplayResult
     from harness.verify.replay import Replayer, Site
 
 ENTERING = ("fill", "type", "upload", "answer_dialog")
@@ -99,7 +99,7 @@ class Variation:
         moved = (self.letters.get(c.lower(), c) for c in word)
         return "".join(new.upper() if c.isupper() else new for c, new in zip(word, moved, strict=True))
 
-    def item(self, item: Item) -> Item:
+    def item(self, item: PageItem) -> PageItem:
         """An item with the texts replaced; names, keys, window sizes stay.
 
         A picture was taken of the texts as they were, in another window: what has to look like it has to be there.
@@ -131,7 +131,7 @@ class Variation:
         """The whole check, its words for people too."""
         contract = check.contract
         targets = {name: self.of(words) for name, words in contract.targets.items()}
-        items = tuple(map(self.item, contract.items))
+        items = tuple(map(self.item, contract.page_items))
         varied = contract.model_copy(update={"targets": targets, "items": items})
         bindings = {name: self.locator(found) for name, found in check.bindings.items()}
         return check.model_copy(update={"contract": varied, "bindings": bindings})
@@ -147,6 +147,18 @@ def vary(check: Check, elements: Mapping[str, Locator], seed: str, keep: Collect
         keep: texts that are left alone.
     """
     free, parts = _free(check, elements, keep)
+    return choose(free, seed, keep, parts)
+
+
+def choose(free: Collection[str], seed: str, keep: Collection[str] = (), parts: Collection[str] = ()) -> Variation:
+    """Draw other letters for texts; none where no letters are left that would change them all.
+
+    Args:
+        free: the texts that are replaced.
+        seed: as for `vary`.
+        keep: as for `vary`.
+        parts: what is entered to find one of the texts by some of its letters.
+    """
     texts = sorted(free, key=lambda t: (-len(t), t))
     used = sorted({c for text in texts for c in text.lower() if c in ascii_lowercase})
     draw = random.Random(seed)
@@ -239,7 +251,7 @@ async def failure_with_other_texts(
     if not again.items:  # it did not start: that has nothing to do with the texts
         return again
     first, _, rest = again.reason.partition("\n")
-    return replace(again, reason=f"With other texts: {first}\n{_said(variation)}\n{rest}")
+    return replace(again, reason=f"With other texts: {first}\n{said(variation)}\n{rest}")
 
 
 async def _played_firm(replayer: Replayer, check: Check, elements: Mapping[str, Locator], site: Site) -> Check:
@@ -268,7 +280,7 @@ def _firm(check: Check, elements: Mapping[str, Locator]) -> Check:
     contract = check.contract
     samples = {fold(i.value or "") for i in contract.items if isinstance(i, Act) and _is_sample(i)}
 
-    def read(item: Item) -> Item:
+    def read(item: PageItem) -> PageItem:
         found = check.locator(item.target, elements) if item.target else None
         if not isinstance(item, Expectation) or item.expect != "visible" or found is None:
             return item
@@ -276,18 +288,17 @@ def _firm(check: Check, elements: Mapping[str, Locator]) -> Check:
         return item.model_copy(update={"expect": "text", "match": "contains", "value": named[0]}) if named else item
 
     return check.model_copy(
-        update={"contract": contract.model_copy(update={"items": tuple(map(read, contract.items))})}
+        update={"contract": contract.model_copy(update={"items": tuple(map(read, contract.page_items))})}
     )
 
 
-def _said(variation: Variation) -> str:
+def said(variation: Variation, place: str = "in another browser with a slightly larger window") -> str:
     """What was different, for the one who has to mend the application."""
     pairs = ", ".join(f"{quote(variation.of(text))} for {quote(text)}" for text in variation.texts)
     texts = f"The check entered other texts ({pairs}) and expected those, and was" if pairs else "The check was"
     return (
         "It passes as the contract says, but not for another person. "
-        f"{texts} played in another browser with a slightly larger window. The application must work with any text "
-        "and show nothing that is made for the check."
+        f"{texts} played {place}. The application must work with any text and show nothing that is made for the check."
     )
 
 
@@ -356,7 +367,7 @@ def _is_sample(act: Act) -> bool:
     if act.act not in ENTERING or act.given or act.value in ANSWERS:
         return False
     is_table = act.act == "upload" and re.search(r"[\n,;:]", act.value or "")
-    return not is_table and _is_plain(fold(act.value or ""))
+    return not is_table and is_plain(fold(act.value or ""))
 
 
 def _sorted_among_others(contract: Contract, text: str) -> bool:
@@ -366,14 +377,14 @@ def _sorted_among_others(contract: Contract, text: str) -> bool:
     return any(not any(holds(value, each) for each in entered) for values in orders for value in values)
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
     """Words that mean nothing to a program: letters that can change, nothing that looks like an address."""
     words = [word for word in _WORD.findall(text) if word.lower() not in MEANT]
     is_unit = re.fullmatch(r"[\d.,: ]+[A-Za-z]{1,5}", text)
     return bool(words) and not is_unit and _PLAIN.fullmatch(text) is not None and not re.search(r"\w[.:]\w", text)
 
 
-def _names_something(item: Item) -> bool:
+def _names_something(item: PageItem) -> bool:
     """Whether `value` is no text of a page: a key, a size, a remembered name, a picture's."""
     if isinstance(item, Act):
         return item.act in ("press", "viewport", "remember", "flow", "offline", "slow", "clock")
@@ -382,11 +393,11 @@ def _names_something(item: Item) -> bool:
 
 def _beside_a_password(contract: Contract, index: int) -> bool:
     """Whether the same run of filled fields holds a password: then an account is meant, which may be there already."""
-    before, after = contract.items[:index][::-1], contract.items[index:]
+    before, after = contract.page_items[:index][::-1], contract.page_items[index:]
     run = [*takewhile(_is_typing, before), *takewhile(_is_typing, after)]
     names = [f"{item.target} {contract.targets[item.target]}" for item in run if item.target]
     return any("password" in name.casefold() for name in names)
 
 
-def _is_typing(item: Item) -> bool:
+def _is_typing(item: PageItem) -> bool:
     return isinstance(item, Act) and item.act in ("fill", "type", "press")

@@ -25,16 +25,18 @@ from harness.prompts import fence
 from harness.verify.app import AppNotStarted
 from harness.verify.author import Known, write_contract
 from harness.verify.before import Before
-from harness.verify.check import Check, Contract, Element, Elements, Expectation, Flows, Locator
+from harness.verify.check import AnyExpectation, Check, Contract, Element, Elements, Expectation, Flows, Locator
+from harness.verify.exchanges.interface import Interface
+from harness.verify.exchanges.items import Expected
 from harness.verify.hall import Hall, candidate_of, open_hall
+from harness.verify.medium import fails_with_other_texts, prove_meaning
 from harness.verify.project_gate import run_gate
-from harness.verify.proof import Proof, prove
+from harness.verify.proof import Proof
 from harness.verify.regress import RegressResult
 from harness.verify.regression import Earlier, holding_at, note, regress_earlier
 from harness.verify.replay import Site
 from harness.verify.suite import compare
 from harness.verify.trial import OnBound, Trial, Tried
-from harness.verify.variation import failure_with_other_texts
 from harness.verify.words import phrase
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ class Verdict(BaseModel):
     """New checks of features that this one was declared to change, also one that a person must decide on."""
     pictures: dict[str, str] = Field(default_factory=dict)
     """`<feature id>/<name>` -> PNG (base64) of pictures taken for the first time."""
+    goldens: dict[str, str] = Field(default_factory=dict)
+    """`<feature id>/<name>` -> outputs kept for the first time."""
     evidence: str = ""
     regressed: str = ""
     """`regressed n of m`."""
@@ -83,10 +87,10 @@ class Verdict(BaseModel):
     """Expectations, in words, that nothing makes fail: the contract must be written again."""
 
     @property
-    def expectation(self) -> Expectation | None:
+    def expectation(self) -> AnyExpectation | None:
         """The expectation of its own contract that did not hold; None where an act or something else failed."""
         item = self.check.contract.items[self.failed] if self.check and self.failed is not None else None
-        return item if isinstance(item, Expectation) else None
+        return item if isinstance(item, Expectation | Expected) else None
 
     @property
     def gist(self) -> str:
@@ -143,6 +147,7 @@ class Case:
     """Names bound in an earlier attempt."""
     spec_lines: str = ""
     flows: Flows = field(default_factory=Flows)
+    interface: Interface = field(default_factory=Interface)
     amendments: Sequence[Amendment] = ()
 
 
@@ -208,7 +213,7 @@ async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
         if not result.passed:
             failed = result.failed.index if result.failed else None
             return _no(case, result.reason, check=check, evidence=result.evidence, failed=failed)
-        proof = await prove(hall.replayer, check, case.elements.locators(), await before.red(), site)
+        proof = await prove_meaning(hall.replayer, check, case.elements.locators(), await before.red(), site)
         proof = proof.accepting(case.contract.accepted)
     if proof.failed:
         reason = f"It passed twice, then not again.\n{proof.failed.reason}"
@@ -218,13 +223,14 @@ async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
     if proof.present_already and (why := await _second_opinion(case, hall, site)):
         return _no(case, why, check=check, evidence=result.evidence)
     final, shared = case.elements.share(check.model_copy(update={"proof": proof.items}))
-    taken = hall.replayer.pictures.taken()
+    taken, outputs = hall.replayer.pictures.taken(), hall.replayer.goldens.taken()
     return Verdict(
         feature_id=case.feature.id,
         passed=True,
         check=final,
         elements=shared,
         pictures={name: base64.b64encode(png).decode() for name, png in taken.items()},
+        goldens=outputs,
         evidence=result.evidence,
     )
 
@@ -276,7 +282,7 @@ def _meaningless(case: Case, check: Check, proof: Proof, evidence: str) -> Verdi
 async def _second_opinion(case: Case, hall: Hall, site: Site) -> str:
     """What was there already needs a second author's check to pass; returns why it does not, or ""."""
     conversation = f"{case.conversation}/second"
-    known = Known(case.elements.descriptions(), case.flows)
+    known = Known(case.elements.descriptions(), case.flows, case.parts.settings.app.kind, case.interface)
     agreed = await write_contract(case.parts.model, case.feature, case.spec_lines, known, f"{conversation}/contract")
     result = (await _tried(case, hall, site, agreed.contract, conversation, {})).result
     if result.passed:
@@ -291,7 +297,7 @@ async def _for_others(case: Case, hall: Hall, site: Site, content: str, verdict:
     changed = {each.feature.id: each.feature for each in case.amendments}
     for name, check in {case.feature.id: verdict.check, **verdict.amended}.items():
         seed, steps = f"{content} {name}", changed.get(name, case.feature).steps
-        failed = await failure_with_other_texts(hall.replayer, check, elements, site, seed, steps)
+        failed = await fails_with_other_texts(hall.replayer, check, elements, site, seed, steps)
         if failed:
             no = {"passed": False, "reason": failed.reason, "evidence": failed.evidence}
             item = failed.failed.index if failed.failed and name == case.feature.id else None
@@ -323,6 +329,7 @@ async def _amended(case: Case, hall: Hall, site: Site, verdict: Verdict) -> Verd
             "elements": {**verdict.elements, **found.elements},
             "amended": {**verdict.amended, name: found.check},
             "pictures": {**verdict.pictures, **found.pictures},
+            "goldens": {**verdict.goldens, **found.goldens},
         }
         verdict = verdict.model_copy(update=more)
     return verdict

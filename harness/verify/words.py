@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from harness.prompts import fence
-from harness.verify.check import Act, Contract, Expectation, Flow, Item, Locator
+from harness.verify.check import Act, Contract, Expectation, Flow, Item, Locator, PageItem
+from harness.verify.exchanges import words as exchanges
+from harness.verify.exchanges.items import ITEMS, Expected
 from harness.verify.judge import LEAST_RATIO, quote
 
 PAGE_CHARACTERS = 1500
@@ -39,7 +41,7 @@ def show(contract: Contract, steps: Sequence[str] = (), notes: Mapping[int, str]
         if item.step != step and 0 < item.step <= len(steps):
             lines.append(f"Step {item.step} {quote(steps[item.step - 1], folded=False)}")
         step = item.step
-        assumed = " (assumed)" if isinstance(item, Expectation) and item.source == "assumed" else ""
+        assumed = " (assumed)" if isinstance(item, Expectation | Expected) and item.source == "assumed" else ""
         note = (notes or {}).get(number - 1, "")
         lines.append(f"  {number}. {phrase(item, contract.targets)}{assumed}{f' [{note}]' if note else ''}")
     return "\n".join(lines)
@@ -53,6 +55,8 @@ def flow(name: str, flow: Flow) -> str:
 
 def phrase(item: Item, targets: Mapping[str, str]) -> str:
     """One item as a sentence without a full stop."""
+    if isinstance(item, ITEMS):
+        return exchanges.phrase(item)
     words = _act(item, targets) if isinstance(item, Act) else f"expect {expected(item, targets)}"
     return f"{item.user}: {words}" if item.user else words[0].upper() + words[1:]
 
@@ -182,7 +186,7 @@ def locator_words(locator: Locator | None) -> str:
 
 
 def failure(
-    item: Item,
+    item: PageItem,
     targets: Mapping[str, str],
     *,
     seen: str,

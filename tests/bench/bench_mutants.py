@@ -35,7 +35,7 @@ from harness.verify.app import AppNotStarted
 from harness.verify.check import Check, Locator
 from harness.verify.files import read_checks, read_elements
 from harness.verify.pages import Site
-from harness.verify.player import ReplayResult
+from harness.verify.playing import ReplayResult
 from harness.verify.replay import Replayer, open_site
 
 GIST_CHARACTERS = 90

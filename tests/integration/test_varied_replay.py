@@ -16,7 +16,7 @@ from harness.browser.visitor import OTHER, USUAL
 from harness.events import Events
 from harness.settings import AppSettings, VerifySettings
 from harness.verify.check import Check, Contract, Locator
-from harness.verify.player import ReplayResult
+from harness.verify.playing import ReplayResult
 from harness.verify.replay import Replayer, Site, open_site
 from harness.verify.variation import failure_with_other_texts
 

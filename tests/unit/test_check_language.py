@@ -15,6 +15,17 @@ import pytest
 from harness.verify import check as language
 from harness.verify import judge, words
 from harness.verify.check import Act, ActName, Expectation, ExpectName, Locator
+from harness.verify.exchanges.drafts import ProgramExpected, ServiceExpected
+from harness.verify.exchanges.items import (
+    ACTS,
+    EXPECTATIONS,
+    OF_COMMANDS,
+    OF_REQUESTS,
+    Expected,
+    ExpectedName,
+    place_problem,
+)
+from harness.verify.exchanges.judge import _DECIDE
 
 PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
 
@@ -66,6 +77,33 @@ def test_every_example_on_the_page_is_what_its_row_is_about():
         item = example(cells)
         assert name in item
         assert (Act if "act" in item else Expectation).model_validate(item)
+
+
+def test_the_page_lists_the_language_of_exchanges_with_what_each_needs_and_an_example():
+    acts = {get_args(act.model_fields["act"].annotation)[0]: act for act in ACTS}
+    told = rows("Exchange acts")
+    assert set(told) == set(acts)
+    for name, cells in told.items():
+        required = [field for field, info in acts[name].model_fields.items() if info.is_required()]
+        assert re.findall(r"\w+", cells[0]) == [field for field in required if field not in ("step", "act")]
+        assert words.phrase(acts[name].model_validate(example(cells)), {})
+    expectations = rows("Exchange expectations")
+    assert {name: tuple(re.findall(r"\w+", cells[0])) for name, cells in expectations.items()} == EXPECTATIONS
+    assert set(expectations) == set(get_args(ExpectedName)) == set(_DECIDE)
+    for name, cells in expectations.items():
+        expected = Expected.model_validate(example(cells))
+        assert (expected.expect, bool(words.phrase(expected, {}))) == (name, True)
+        assert place_problem(expected) == ""
+
+
+@pytest.mark.parametrize("kind", ["service", "program"])
+def test_the_prompt_of_a_kind_tells_its_words_and_no_others(kind):
+    prompt = (PAGE.parents[1] / "prompts" / f"verifier-{kind}.md").read_text(encoding="utf-8")
+    table = " ".join(line.split("|")[1] for line in prompt.splitlines() if line.startswith("| "))
+    draft = {"service": ServiceExpected, "program": ProgramExpected}[kind]
+    own = set(get_args(draft.model_fields["expect"].annotation))
+    assert set(re.findall(r"\w+", table)) & set(get_args(ExpectedName)) == own
+    assert not own & (OF_COMMANDS if kind == "service" else OF_REQUESTS)
 
 
 def test_a_row_that_is_missing_or_wrong_would_be_found():

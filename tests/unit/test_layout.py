@@ -33,7 +33,7 @@ LEVELS = [
     | {"plan_wishes", "planning", "protocol", "session", "survey", "symbols", "tools", "verify"},
     {"browser", "commits", "diffs", "fast_forward", "git", "green", "memory", "model", "normalise", "prompts"}
     | {"recording", "repo", "sandbox", "stale_locks", "steering", "worktree"},
-    {"address", "chain", "errors", "events", "features", "lock", "plan_change", "plan_rules", "plan_text"}
+    {"address", "chain", "errors", "events", "features", "kinds", "lock", "plan_change", "plan_rules", "plan_text"}
     | {"progress", "project", "questions", "settings", "specification", "state_file", "thread_audit", "threads"}
     | {"trajectory", ""},
 ]
@@ -55,7 +55,7 @@ HOMES = {
     "typer": {"cli", "console", "demo"},
     "rich": {"cli", "console", "demo"},
 }
-DISTRIBUTIONS = {"git": "gitpython", "grpc": "grpcio", "PIL": "pillow"}
+DISTRIBUTIONS = {"git": "gitpython", "grpc": "grpcio", "PIL": "pillow", "yaml": "pyyaml"}
 """What to install for an import, where the names differ by more than a hyphen."""
 HEAVY = {"langgraph", "langchain_core", "langchain_openai", "openai", "torch", "pymilvus", "pyppeteer", "git", "mcp"}
 ENTRY_POINTS = {"harness.cli_commands.options", "harness.browser.worker"}
@@ -218,8 +218,8 @@ def test_imports_run_one_way_and_libraries_stay_home() -> None:
         ("attic.py", "", "attic has no level"),
         (
             "repo.py",
-            "def f():\n    import yaml.nodes",
-            "harness.repo imports yaml, which pyproject.toml does not declare",
+            "def f():\n    import certifi.core",
+            "harness.repo imports certifi, which pyproject.toml does not declare",
         ),
         ("repo.py", "from harness.model import x", "rooms import each other in a circle"),
         ("events.py", "print('hello')", "harness.events:1 works at import"),

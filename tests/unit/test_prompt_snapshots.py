@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import pytest
 
+from harness import planning
 from harness.brief import render_brief, render_evidence
 from harness.features import Feature, FeatureList, Totals
 from harness.model.ask import submit_tool
@@ -36,6 +37,8 @@ from harness.tools.shell import shell_tools
 from harness.verify.author import Known, contract_words, write_contract
 from harness.verify.binder import Binder, Moment
 from harness.verify.check import Act, Contract, Expectation
+from harness.verify.exchanges.interface import Interface, fixed_by
+from harness.verify.exchanges.openapi import Document, parse
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 COMMAND = ".venv/bin/python tests/unit/test_prompt_snapshots.py"
@@ -122,6 +125,46 @@ def author() -> str:
     return asked(lambda model: write_contract(model, FEATURE, "2. Clear empties the list.", known, "c"))
 
 
+EXCHANGES = {
+    "service": [
+        {"step": 2, "act": "request", "method": "DELETE", "path": "/notes"},
+        {"step": 2, "expect": "status", "value": "204", "source": "assumed"},
+    ],
+    "program": [
+        {"step": 2, "act": "run", "command": ["notes", "clear"]},
+        {"step": 2, "expect": "exit_code", "number": 0, "source": "assumed"},
+    ],
+}
+
+
+def kind_of_project(kind: Any) -> str:
+    """All that differs from what is told of a web application."""
+    contract = Contract.model_validate({"feature_id": "F002", "items": EXCHANGES[kind]})
+    paths = {"paths": {"/notes": {"delete": {"summary": "Empty the list", "responses": {"204": {}}}}}}
+    document = parse(json.dumps(paths), "openapi.json") if kind == "service" else Document()
+    known = Known(kind=kind, interface=Interface(fixed_by([contract]), document))
+    totals = Totals(total=2, passing=1, open=1, parked=0)
+    brief = render_brief(FEATURE, "", contract_words(contract), totals, [], [], [], "", kind=kind)
+    plan, spec = Plan(), Specification(SPEC)
+    return "\n\n".join(
+        [
+            asked(lambda model: write_contract(model, FEATURE, "2. Clear empties the list.", known, "c")),
+            asked(lambda model: next_batch(model, spec, plan, 5, [], "c", planning.Known(kind=kind))),
+            asked(lambda model: write_specification(model, "notes", "c", planning.Known(kind=kind))),
+            *(said("system", load_prompt(name, kind)) for name in ("scaffold", "coder")),
+            said("human", brief),
+        ]
+    )
+
+
+def service() -> str:
+    return kind_of_project("service")
+
+
+def program() -> str:
+    return kind_of_project("program")
+
+
 def binder() -> str:
     moment = Moment("before item 1", {"clear": "it matched 2 elements"}, ["entry"], "- button Clear [e1]")
     return asked(lambda model: Binder(model, CONTRACT, FEATURE, "c").ask(moment))
@@ -136,7 +179,7 @@ def specification() -> str:
     return asked(lambda model: write_specification(model, "a page for notes", "c"))
 
 
-ROLES = {each.__name__: each for each in (coder, tools, author, binder, planner, specification)}
+ROLES = {each.__name__: each for each in (coder, tools, author, binder, planner, specification, service, program)}
 
 
 @pytest.mark.parametrize("role", ROLES)

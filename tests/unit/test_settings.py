@@ -87,7 +87,7 @@ def test_a_bound_of_the_sandbox_is_a_number_above_zero(tmp_path: Path, value: st
     ("text", "said"),
     [
         ('[sandbox]\nmode = "off"\n', "--sandbox off"),
-        ("[app]\nserver = false\n", "projects without a server are not supported yet"),
+        ("[app]\nserver = false\n", "kind = .program."),
         ("[memory]\nurl = 'x'\n", r"memory\.url"),
         ("[browser]\nchromium = 'x'\n", "browser"),
     ],

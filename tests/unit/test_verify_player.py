@@ -15,7 +15,8 @@ from harness.settings import VerifySettings
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Check, Contract, Expectation, Locator
 from harness.verify.pages import Pages, Site
-from harness.verify.player import Player, ReplayResult
+from harness.verify.player import Player
+from harness.verify.playing import ReplayResult
 from harness.verify.regress import regress
 from harness.verify.replay import Replayer
 

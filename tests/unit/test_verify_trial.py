@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.verify.check import Contract
-from harness.verify.player import ItemResult, ReplayResult
+from harness.verify.playing import ItemResult, ReplayResult
 from harness.verify.trial import doubts_of
 
 CONTRACT = Contract.model_validate(

@@ -16,7 +16,7 @@ from harness.errors import BrowserError
 from harness.events import Events
 from harness.settings import VerifySettings
 from harness.verify.check import Check, Contract, Expectation, Locator
-from harness.verify.player import ItemResult, ReplayResult
+from harness.verify.playing import ItemResult, ReplayResult
 from harness.verify.replay import Replayer
 from harness.verify.variation import failure_with_other_texts, vary
 
