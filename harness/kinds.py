@@ -17,7 +17,7 @@ _WITHOUT = re.compile(
     re.IGNORECASE,
 )
 _PAGES = re.compile(
-    r"\b((web|home)?pages?|web ?sites?|web app(lication)?s?|browsers?|buttons?|click(s|ed)?|screens?|html|css"
+    r"\b((web|home)?pages?|web ?sites?|web apps?|web applications?|browsers?|buttons?|click(s|ed)?|screens?|html|css"
     r"|check ?box(es)?|reload(s|ed)?|headings?|tabs?|ui|frontend)\b",
     re.IGNORECASE,
 )
