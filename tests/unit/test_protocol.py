@@ -32,9 +32,13 @@ def test_a_setting_is_told_with_what_goes_with_it(setting: dict[str, dict[str, o
     assert "`$PORT_1` and `$PORT_2`" in text
 
 
+def test_a_program_is_told_nothing_of_ports() -> None:
+    assert "$PORT" not in asked_by(Settings.model_validate({"app": {"kind": "program", "help": "notes --help"}}))
+
+
 def test_all_that_a_person_can_set_of_the_application_is_told() -> None:
-    untold = {"prepare_seconds"}
-    """A limit that nobody meets who prepares as others do."""
+    untold = {"prepare_seconds", "kind", "openapi"}
+    """A limit that nobody meets who prepares as others do; what prompts of its own tell, and authors alone."""
     for name, field in AppSettings.model_fields.items():
-        other = 77.0 if isinstance(field.default, float) else "another"
+        other = {"kind": "service"}.get(name, 77.0 if isinstance(field.default, float) else "another")
         assert bool(asked_by(Settings(app=AppSettings.model_validate({name: other})))) != (name in untold), name
