@@ -17,7 +17,7 @@ from harness.cli_decide import read_given
 from harness.console import watch
 from harness.console_text import one_line, plain, wrapped
 from harness.errors import FeatureFileError, SetupError
-from harness.events import Events
+from harness.events import Event, Events, Noticed
 from harness.features import Feature
 from harness.plan_change import Applied, PlanChange, Wording, apply_change, change_problems, consequences
 from harness.plan_text import HOW, as_toml, is_fields, read_added, read_edited, read_fields
@@ -199,8 +199,14 @@ async def _settle(project: Project, now: PlanNow, change: PlanChange, *, yes: bo
         return "Nothing was changed."
     _require_somebody(yes=yes)
     events = Events()
-    with watch(events, sys.stderr):
-        return await change_plan(project.directory, change, events=events)
+    events.listen(_warn)
+    return await change_plan(project.directory, change, events=events)
+
+
+def _warn(event: Event) -> None:
+    """What was changed is the command's own answer; what a person must know besides goes to standard error."""
+    if isinstance(event, Noticed) and event.level == "warning":
+        typer.echo(f"warning: {one_line(event.text)}", err=True)
 
 
 def _told(change: PlanChange, now: PlanNow, after: Applied) -> Iterator[str]:

@@ -97,6 +97,25 @@ def test_while_a_run_is_at_work_a_change_waits_and_is_taken_in_once(project: Pat
     assert harness(project, "amend", "filter", "--file", "-", given={"priority": 3}).stdout == "Nothing was changed.\n"
 
 
+def test_what_cannot_be_taken_in_now_is_kept_for_when_it_can(project: Path) -> None:
+    branch = proved.git(project, "branch", "--show-current").strip()
+    proved.git(project, "checkout", "--quiet", "--detach")
+    refused = harness(project, "add", "--file", "-", "--yes", given=[SORTED])
+    assert refused.returncode == 3
+    assert "HEAD is detached" in refused.stderr
+    assert "Your change is kept" in refused.stderr
+    proved.git(project, "checkout", "--quiet", branch)
+    mended = harness(project, "amend", "F001", "--file", "-", "--yes", given={"priority": 7})
+    assert mended.stdout.splitlines()[-2:] == ["F001 added.", "F001 amended."], mended
+    theirs = FeatureList.load(project / "features.json")
+    extra = theirs.get("F001").model_copy(update={"id": "F002", "description": "Items have a colour"})
+    theirs.model_copy(update={"features": (*theirs.features, extra)}).save(project / "features.json")
+    proved.git(project, "commit", "--quiet", "--all", "--message", "by hand")
+    waits = harness(project, "add", "--file", "-", "--yes", given=[{**SORTED, "description": "Items have a size"}])
+    assert "You committed features yourself" in waits.stdout, waits
+    assert len(queued(Project.find(project))) == 1
+
+
 async def parts_with_memory(project: Path) -> Parts:
     parts = proved.parts_of(project)
     memory = Memory.open(parts.project.memory_dir, MemorySettings(), parts.project.state_dir.name, parts.events)
