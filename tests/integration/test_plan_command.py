@@ -192,6 +192,12 @@ def test_the_editor_opens_what_is_open_and_a_broken_text_is_kept_and_named(proje
     assert mended.stdout.splitlines()[-1] == "add, complete, filter and keep amended.", mended.stderr
     assert [f.priority for f in listed(project).features] == [1, 1, 1, 1, 4]
     assert listed(project).totals.passing == 4, "what passed has the text that was proved"
+    argv = [sys.executable, "-m", "harness", "plan", "edit", "--dir", str(project)]
+    with Terminal(argv, {**os.environ, "EDITOR": editor("text = text.replace('= 4', '= 5')")}) as terminal:
+        terminal.until("Change the plan so?")
+        terminal.say("n")
+        assert terminal.end() == 0
+        assert "Your text is kept" in terminal.said, "who says no may have typed for an hour"
     none = harness(project, "edit", "--yes", EDITOR="/nonexistent/editor")
     assert none.returncode == 3
     assert "EDITOR" in none.stderr
@@ -225,6 +231,11 @@ def test_a_wish_becomes_features_that_cover_new_lines_and_is_shown_again_after_a
         assert len(planner.asked) == 2
         assert "no feature here covers the new line +1" in planner.asked[1].last
         assert "| sort the items" in planner.asked[0].last
+        with Terminal(argv, {**os.environ, **env}) as terminal:
+            terminal.until("Change the plan so?")
+            terminal.interrupt()
+            assert terminal.end() == 130
+            assert "The same command shows it again" in terminal.said
         with Terminal(argv, {**os.environ, **env}) as terminal:
             terminal.until("Change the plan so?")
             terminal.say("y")
