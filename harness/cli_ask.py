@@ -62,12 +62,20 @@ def _folded(text: str) -> str:
     return "\n".join(wrapped(part[1] or "", part[2], columns) if part and part[2] else "" for part in parts)
 
 
-def confirm(question: str) -> bool:
-    """Ask yes or no. Ctrl-C says no."""
+def confirm(question: str, when_stopped: str = "") -> bool:
+    """Ask yes or no.
+
+    Args:
+        when_stopped: what is said when Ctrl-C is pressed; empty: that says no.
+
+    Raises: Interrupted: Ctrl-C was pressed, and is something else than no.
+    """
     with _interrupts_go_to(signal.default_int_handler):
         try:
             return typer.confirm(question, default=True)
-        except (typer.Abort, KeyboardInterrupt):
+        except (typer.Abort, KeyboardInterrupt) as exc:
+            if when_stopped:
+                raise Interrupted(when_stopped) from exc
             return False
 
 

@@ -17,7 +17,7 @@ from harness.cli_decide import read_given
 from harness.console import watch
 from harness.console_text import one_line, plain, wrapped
 from harness.errors import FeatureFileError, SetupError
-from harness.events import Events
+from harness.events import Event, Events, Noticed
 from harness.features import Feature
 from harness.plan_change import Applied, PlanChange, Wording, apply_change, change_problems, consequences
 from harness.plan_text import HOW, as_toml, is_fields, read_added, read_edited, read_fields
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.model import Model
     from harness.plan_queue import PlanNow
 
+NOTHING = "Nothing was changed."
 _WIDTH = 100
 """Where there is no terminal to ask for it."""
 
@@ -52,7 +53,7 @@ async def add(directory: Path, wish: str, file: str, *, yes: bool) -> str:
     if file:
         text, name = read_given(file)
         change = read_added(text, name, {f.id for f in now.features.features} | now.used)
-        return await _settle(project, now, change, yes=yes, name=name)
+        return await _settle(project, now, _sound(change, now, name), yes=yes)
     _require_somebody(yes=yes)
 
     async def plan(model: Model) -> PlanChange:
@@ -73,7 +74,7 @@ async def amend(directory: Path, feature_id: str, words: str, file: str, *, yes:
     feature = now.features.get(feature_id)
     text, name = read_given(file) if file else (words, "your words")
     if file and is_fields(text):
-        return await _settle(project, now, read_fields(text, name, feature), yes=yes, name=name)
+        return await _settle(project, now, _sound(read_fields(text, name, feature), now, name), yes=yes)
     _require_somebody(yes=yes)
 
     async def plan(model: Model) -> PlanChange:
@@ -89,7 +90,7 @@ async def remove(directory: Path, feature_id: str, why: str, *, yes: bool) -> st
     project, now = await _read(directory)
     before = {feature_id: Wording.of(now.features.get(feature_id))}
     change = PlanChange(why=why, removed=(feature_id,), before=before)
-    return await _settle(project, now, change, yes=yes, name=feature_id)
+    return await _settle(project, now, _sound(change, now, feature_id), yes=yes)
 
 
 async def edit(directory: Path, ids: Sequence[str], file: str, *, everything: bool, yes: bool) -> str:
@@ -100,7 +101,7 @@ async def edit(directory: Path, ids: Sequence[str], file: str, *, everything: bo
     project, now = await _read(directory)
     if file:
         text, name = read_given(file)
-        return await _settle(project, now, read_edited(text, name, now.features), yes=yes, name=name)
+        return await _settle(project, now, _sound(read_edited(text, name, now.features), now, name), yes=yes)
     _require_somebody(yes=yes)
     features = _chosen(now, ids, lambda f: everything or not f.passes)
     if not features:
@@ -108,16 +109,20 @@ async def edit(directory: Path, ids: Sequence[str], file: str, *, everything: bo
     path = _new_text(project, f"{HOW}\n{as_toml(features)}")
     while True:
         edit_file(path)
+        again = f"Your text is kept; `harness plan edit --file {path}` takes it."
         try:
-            said = await _settle(project, now, _edited(path, now), yes=yes, name=str(path))
+            change = _sound(_edited(path, now), now, str(path))
         except FeatureFileError as exc:
-            exc.remedy = f"Your text is kept; mend it and run `harness plan edit --file {path}`."
+            exc.remedy = f"Mend it. {again}"
             if not is_asked(yes=False):
                 raise
             typer.echo(plain(exc.what), err=True)
             if choose("Enter edits again, s stops", {"": "edit", "e": "edit", "s": "stop"}) == "stop":
-                raise FeatureFileError("Nothing was changed.", exc.remedy) from exc
+                raise FeatureFileError(NOTHING, exc.remedy) from exc
         else:
+            said = await _settle(project, now, change, yes=yes, kept=again)
+            if said == NOTHING and not change.is_empty:
+                return f"{NOTHING} {again}"
             path.unlink()
             return said
 
@@ -176,31 +181,50 @@ async def _by_model(
             async with open_model(project.directory, events=events) as model:
                 change = await plan(model)
         write_atomic(kept, change.model_dump_json())
-    said = await _settle(project, now, change, yes=yes, name="The proposal")
+    again = "The same command shows it again, and asks no model."
+    said = await _settle(project, now, _sound(change, now, "The proposal"), yes=yes, kept=again)
     kept.unlink()
     return said
 
 
-async def _settle(project: Project, now: PlanNow, change: PlanChange, *, yes: bool, name: str) -> str:
-    """Show a change, have it accepted, and keep it; what came of it.
+def _sound(change: PlanChange, now: PlanNow, name: str) -> PlanChange:
+    """A change that can be made.
 
     Raises: FeatureFileError: it breaks a rule; each is named.
+    """
+    problems = [] if change.is_empty else change_problems(change, now.features, now.spec, now.used)
+    if problems:
+        listed = "\n".join(f"- {problem}" for problem in problems)
+        raise FeatureFileError(f"{name} cannot be taken into the plan:\n{listed}", "Mend these; nothing was changed.")
+    return change
+
+
+async def _settle(project: Project, now: PlanNow, change: PlanChange, *, yes: bool, kept: str = "") -> str:
+    """Show a change, have it accepted, and keep it; what came of it.
+
+    Args:
+        kept: where it lies while it is not accepted.
+
+    Raises: Interrupted: they stop to think about it.
     """
     from harness.runtime import change_plan
 
     if change.is_empty:
-        return "Nothing was changed."
-    if problems := change_problems(change, now.features, now.spec, now.used):
-        listed = "\n".join(f"- {problem}" for problem in problems)
-        raise FeatureFileError(f"{name} cannot be taken into the plan:\n{listed}", "Mend these; nothing was changed.")
+        return NOTHING
     after = apply_change(change, now.features, now.spec, now.used)
     typer.echo("\n".join(_told(change, now, after)))
-    if is_asked(yes=yes) and not confirm("Change the plan so?"):
-        return "Nothing was changed."
+    if is_asked(yes=yes) and not confirm("Change the plan so?", f"Nothing was changed. {kept}".strip()):
+        return NOTHING
     _require_somebody(yes=yes)
     events = Events()
-    with watch(events, sys.stderr):
-        return await change_plan(project.directory, change, events=events)
+    events.listen(_warn)
+    return await change_plan(project.directory, change, events=events)
+
+
+def _warn(event: Event) -> None:
+    """What was changed is the command's own answer; what a person must know besides goes to standard error."""
+    if isinstance(event, Noticed) and event.level == "warning":
+        typer.echo(f"warning: {one_line(event.text)}", err=True)
 
 
 def _told(change: PlanChange, now: PlanNow, after: Applied) -> Iterator[str]:

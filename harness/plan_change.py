@@ -163,8 +163,7 @@ def consequences(
         for name in f.changes
         if name not in change.before.get(f.id, _NOTHING).changes and after.features.get(name).passes
     ]
-    lost = _uncovered(before, Specification(spec)) ^ _uncovered(after.features, Specification(after.spec))
-    lost -= _uncovered(before, Specification(spec))
+    lost = _uncovered(after.features, Specification(after.spec)) - _uncovered(before, Specification(spec))
     if lost:
         said.append(f"No feature covers these lines of spec.md any more: {', '.join(map(str, sorted(lost)))}.")
     return said
@@ -222,7 +221,8 @@ def _placed(wording: Wording, ids: Mapping[str, str], lines: Sequence[int]) -> W
     """With the ids and line numbers that what is new got."""
 
     def line(reference: str) -> str:
-        found = _NEW_LINE.fullmatch(reference.strip())
+        reference = reference.strip()
+        found = _NEW_LINE.fullmatch(reference)
         return str(lines[int(found[1]) - 1]) if found and 1 <= int(found[1]) <= len(lines) else reference
 
     return wording.model_copy(

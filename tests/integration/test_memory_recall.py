@@ -16,6 +16,7 @@ from harness.errors import RecallError
 from harness.events import Events
 from harness.memory.embedder import Embedder
 from harness.memory.index import Difference
+from harness.memory.ingest import DOCUMENT, document_records
 from harness.memory.recall import Memory
 from harness.memory.records import make_record
 from harness.settings import MemorySettings
@@ -232,3 +233,26 @@ def test_opening_a_memory_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert result.stdout == "[]\n", result.stderr
+
+
+async def test_a_document_is_learned_with_its_progress_and_the_index_drops_what_it_does_not_say_any_more(tmp_path):
+    text = "# Lending\n\nA friend may keep a volume for a fortnight.\n\n# Colours\n\nThe page is green.\n"
+    records = document_records("p", "guide.md", text, is_code=False)
+    told: list[tuple[int, int]] = []
+    async with opened(tmp_path) as (memory, _):
+        await memory.replace_document("guide.md", records)
+        await memory.learn(lambda done, total: told.append((done, total)))
+        assert (await memory.stats()).pending == 0
+        assert told == [] or told[-1] == (2, 2), "shown while it lasts, to its end"
+        found = await memory.recall("how long until the book must come home", feature=DOCUMENT, kinds=["knowledge"])
+        assert found.source == "milvus"
+        assert "fortnight" in found.hits[0].record.text
+        assert await memory.replace_document("guide.md", records[1:]) == (0, 1)
+        await memory.learn(lambda *_: None)
+        checked = await memory.verify()
+        assert checked.is_sound, checked
+        left = await memory.recall("how long until the book must come home", feature=DOCUMENT)
+        assert [hit.record.key for hit in left.hits] == [records[1].key]
+        assert await memory.replace_document("guide.md", records) == (1, 0)
+        await memory.learn(lambda *_: None)
+        assert (await memory.verify()).is_sound

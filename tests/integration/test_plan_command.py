@@ -97,6 +97,25 @@ def test_while_a_run_is_at_work_a_change_waits_and_is_taken_in_once(project: Pat
     assert harness(project, "amend", "filter", "--file", "-", given={"priority": 3}).stdout == "Nothing was changed.\n"
 
 
+def test_what_cannot_be_taken_in_now_is_kept_for_when_it_can(project: Path) -> None:
+    branch = proved.git(project, "branch", "--show-current").strip()
+    proved.git(project, "checkout", "--quiet", "--detach")
+    refused = harness(project, "add", "--file", "-", "--yes", given=[SORTED])
+    assert refused.returncode == 3
+    assert "HEAD is detached" in refused.stderr
+    assert "Your change is kept" in refused.stderr
+    proved.git(project, "checkout", "--quiet", branch)
+    mended = harness(project, "amend", "F001", "--file", "-", "--yes", given={"priority": 7})
+    assert mended.stdout.splitlines()[-2:] == ["F001 added.", "F001 amended."], mended
+    theirs = FeatureList.load(project / "features.json")
+    extra = theirs.get("F001").model_copy(update={"id": "F002", "description": "Items have a colour"})
+    theirs.model_copy(update={"features": (*theirs.features, extra)}).save(project / "features.json")
+    proved.git(project, "commit", "--quiet", "--all", "--message", "by hand")
+    waits = harness(project, "add", "--file", "-", "--yes", given=[{**SORTED, "description": "Items have a size"}])
+    assert "You committed features yourself" in waits.stdout, waits
+    assert len(queued(Project.find(project))) == 1
+
+
 async def parts_with_memory(project: Path) -> Parts:
     parts = proved.parts_of(project)
     memory = Memory.open(parts.project.memory_dir, MemorySettings(), parts.project.state_dir.name, parts.events)
@@ -173,6 +192,12 @@ def test_the_editor_opens_what_is_open_and_a_broken_text_is_kept_and_named(proje
     assert mended.stdout.splitlines()[-1] == "add, complete, filter and keep amended.", mended.stderr
     assert [f.priority for f in listed(project).features] == [1, 1, 1, 1, 4]
     assert listed(project).totals.passing == 4, "what passed has the text that was proved"
+    argv = [sys.executable, "-m", "harness", "plan", "edit", "--dir", str(project)]
+    with Terminal(argv, {**os.environ, "EDITOR": editor("text = text.replace('= 4', '= 5')")}) as terminal:
+        terminal.until("Change the plan so?")
+        terminal.say("n")
+        assert terminal.end() == 0
+        assert "Your text is kept" in terminal.said, "who says no may have typed for an hour"
     none = harness(project, "edit", "--yes", EDITOR="/nonexistent/editor")
     assert none.returncode == 3
     assert "EDITOR" in none.stderr
@@ -206,6 +231,11 @@ def test_a_wish_becomes_features_that_cover_new_lines_and_is_shown_again_after_a
         assert len(planner.asked) == 2
         assert "no feature here covers the new line +1" in planner.asked[1].last
         assert "| sort the items" in planner.asked[0].last
+        with Terminal(argv, {**os.environ, **env}) as terminal:
+            terminal.until("Change the plan so?")
+            terminal.interrupt()
+            assert terminal.end() == 130
+            assert "The same command shows it again" in terminal.said
         with Terminal(argv, {**os.environ, **env}) as terminal:
             terminal.until("Change the plan so?")
             terminal.say("y")
