@@ -170,6 +170,7 @@ class Desk:
             await self._conventions(),
             await self._outline(),
             await quote_documents(memory, query),
+            (await self.ledger.tree()).prefix,
         )
 
     async def _outline(self) -> str:
