@@ -154,10 +154,10 @@ class Existing:
             self._say(f"The tests could not be run: {str(exc).partition(chr(10))[0]}", "warning")
             return
         if found.exit_code == 0 and not found.failed:
-            self._say(f"Before anything is built, {found}.")
+            self._say(f"Before anything is built {found}.")
             return
         named = f": {listed(found.failed)}" if found.failed else ""
-        self._say(f"Before anything is built, {found}, and will stop nothing{named}.", "warning")
+        self._say(f"Before anything is built {found}; what fails already stops nothing{named}.", "warning")
         if not found.tests:
             self._say(f"They end so:\n{found.output[-600:].strip()}", "warning")
 
