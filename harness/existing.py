@@ -104,7 +104,7 @@ class Existing:
         network = self._given.settings.sandbox.prepare_network
         if self.survey.start and self.survey.start.installs and network == "off":
             raise SetupError(
-                f"The project needs packages, and `prepare` may reach no registry: {reason}",
+                f"The project needs packages, and `prepare` may reach no registry: {reason.partition(chr(10))[0]}",
                 "Run the same command again with --prepare-network registries, or set it in your own config.toml.",
             )
         if self.keeps_init and not attempt and SETTINGS in self.survey.taken:
