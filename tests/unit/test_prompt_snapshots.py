@@ -25,6 +25,7 @@ from harness.features import Feature, FeatureList, Totals
 from harness.manifests import Start
 from harness.model.ask import submit_tool
 from harness.pictures import message_of
+from harness.planning import Known as Told
 from harness.planning import Plan, next_batch, write_specification
 from harness.progress import SessionEntry
 from harness.prompts import load_prompt
@@ -153,7 +154,7 @@ SURVEY = Survey(
 
 def existing() -> str:
     """What is said of a project that is there already, and only of one."""
-    known, plan, spec = SURVEY.words(), Plan(), Specification(SPEC)
+    known, plan, spec = Told(survey=SURVEY.words()), Plan(), Specification(SPEC)
     parts = [asked(lambda model: write_specification(model, "a button that clears the list", "c", known))]
     parts.append(asked(lambda model: next_batch(model, spec, plan, 0, SURVEY.files, "c", known)))
     free = SURVEY.model_copy(update={"taken": ("app.js",)})
