@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import RepoError, SetupError
 from harness.events import Noticed
+from harness.ledger import SETTINGS
 from harness.prompts import fence
 from harness.verify.app import AppNotStarted
 from harness.verify.suite import first_run, listed
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from harness.survey import Survey
     from harness.worktree import Worktree
 
-INIT, SETTINGS = "init.sh", "harness.toml"
+INIT = "init.sh"
 OTHER_NAMES = ("app.sh", "harness-app.sh")
 """Of the script where the project has an `init.sh` that does something else."""
 

@@ -51,17 +51,18 @@ BROKEN_TYPES = TYPES.replace('".js": "text/javascript"', '".js": "text/javascrip
 """Works in a browser, and a test that passed does not any more."""
 TAKEN_OUT = """
 from harness.existing import Existing
+from harness.ledger import Ledger
 from harness.verify import suite
 
 async def nothing(*_):
     pass
 
 suite.worse = lambda before, after: {}
-Existing.leave_theirs = nothing
+Existing.leave_theirs = Ledger.require_settings = nothing
 from harness.cli import main
 main()
 """
-"""The command with two of its controls taken out."""
+"""The command with three of its controls taken out."""
 
 
 class Careless(Person):
@@ -351,3 +352,25 @@ def test_who_is_killed_on_the_way_goes_on_with_the_same_command(tmp_path: Path, 
         kept = records.execute("SELECT text FROM records WHERE kind = 'commit'").fetchall()
     assert len(kept) == len(set(kept)) == 8, kept
     assert git(project, "status", "--porcelain") == ""
+
+
+def test_a_gate_that_did_not_reach_the_checkout_is_not_passed_over(tmp_path: Path) -> None:
+    project = written_by_others(tmp_path / "notes")
+
+    def while_they_work(request: Request) -> Any:
+        if request.conversation.split("/")[1] == "plan":
+            (project / "more.txt").write_text("committed while it is planned")
+            commit(project, "more")
+        return builds(request)
+
+    with ScriptedModel(while_they_work) as model:
+        person, made = initialised(project, model, tmp_path / "asked.md", "--thread", "demo")
+        made.is_clear(0, "Your branch main stays where it is")
+        assert not (project / "harness.toml").exists()
+        refused = unchanged(project, lambda: person.run("run", project))
+        refused.is_clear(3, r"harness\.toml is on harness/demo and not in your checkout", "git merge harness/demo")
+        assert "/contract/" not in "".join(r.conversation for r in model.requests)
+        Careless(base_url=model.base_url).run("run", project, "--max-turns", "1").is_clear(1, "turn")
+        assert "/contract/" in "".join(r.conversation for r in model.requests), "with the look taken out it goes on"
+    git(project, "merge", "--quiet", "harness/demo")
+    assert "[gate]" in (project / "harness.toml").read_text()

@@ -142,6 +142,7 @@ def specification() -> str:
 
 SURVEY = Survey(
     files=("README.md", "app.js", "init.sh", "package.json"),
+    total=4,
     languages={"JavaScript": 1, "Shell": 1},
     readme=("README.md", "# Notes"),
     conventions=("AGENTS.md", "Use tabs."),
