@@ -22,6 +22,10 @@ _SUMMARY = 1200
 _CONVENTIONS = 6000
 """Characters of the project's conventions."""
 _MAP = "Files that seem to matter most here, with the lines at which something is defined; others may matter more."
+_INSIDE = (
+    "The project is one directory of a larger repository:\n{inside}\nThe others can be read (`run_command`); only what "
+    "you change in your own is kept."
+)
 CONVENTIONS = ("AGENTS.md", "CLAUDE.md")
 """Where a project says how it is worked on; the first that is there counts."""
 
@@ -46,6 +50,7 @@ def render_brief(
     outline: str = "",
     documents: str = "",
     kind: Kind = "web",
+    inside: str = "",
 ) -> str:
     """Put the first message together.
 
@@ -62,6 +67,7 @@ def render_brief(
         outline: what is defined where; empty: the tree is small. It is told where there is room for all of it.
         documents: what documents of the user say about the feature, quoted; empty: none was added.
         kind: of the project.
+        inside: the project's directory in a larger repository; empty: the repository is all its own.
     """
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(feature.steps, 1))
     assumed = "; what is assumed does not stand in the text" if "(assumed)" in contract_words else ""
@@ -79,6 +85,7 @@ def render_brief(
         f"Last commits:\n{fence(_lines(subjects), 'git log')}" if subjects else "",
         f"Last sessions:\n{fence(_sessions(entries), 'progress.json')}" if entries else "",
         f"Files:\n{fence(_lines(files[:_FILES_SHOWN], len(files)), 'git ls-files')}" if files else "The tree is empty.",
+        _INSIDE.format(inside=fence(inside, "git")) if inside else "",
         f"# From the user's documents\n\n{documents}" if documents else "",
         f"# What earlier sessions learned\n\n{recalled}",
     ]

@@ -148,7 +148,8 @@ class Coding:
     async def orient(self, state: CodingState) -> Command[Node]:
         """Take in what the user committed, and how they changed the plan. Replay: what was taken in is not again.
 
-        Raises: SetupError: what is claimed cannot be proved before a person has mended something.
+        Raises: SetupError: what is claimed cannot be proved before a person has mended something, or settings of the
+            build, such as its gate, have not reached the checkout they are read from.
         """
         self._stage("orient")
         if blocked := state.get("blocked"):
@@ -159,6 +160,7 @@ class Coding:
         self.parts.budget.check()
         await self._set_aside(f"before-{(await self.ledger.head())[:12]}", await self.ledger.head())
         added = await self.ledger.take_in_user_commits()
+        await self.ledger.require_settings()
         if added:
             self._notice(f"Features added to the list: {', '.join(added)}.")
         await take_in(self.parts, self.ledger)

@@ -168,10 +168,11 @@ class Desk:
             await self.ledger.subjects(5),
             await self.ledger.files(),
             quote(recalled.after(own) if own else recalled),
-            await self._conventions(),
-            await self._outline(),
-            await quote_documents(memory, query),
-            self.parts.settings.app.kind,
+            conventions=await self._conventions(),
+            outline=await self._outline(),
+            documents=await quote_documents(memory, query),
+            kind=self.parts.settings.app.kind,
+            inside=(await self.ledger.tree()).prefix,
         )
 
     async def _outline(self) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import RepoError, SetupError
 from harness.events import Noticed
+from harness.ledger import SETTINGS
 from harness.prompts import fence
 from harness.verify.app import AppNotStarted
 from harness.verify.suite import first_run, listed
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from harness.survey import Survey
     from harness.worktree import Worktree
 
-INIT, SETTINGS = "init.sh", "harness.toml"
+INIT = "init.sh"
 OTHER_NAMES = ("app.sh", "harness-app.sh")
 """Of the script where the project has an `init.sh` that does something else."""
 
@@ -104,7 +105,7 @@ class Existing:
         network = self._given.settings.sandbox.prepare_network
         if self.survey.start and self.survey.start.installs and network == "off":
             raise SetupError(
-                f"The project needs packages, and `prepare` may reach no registry: {reason}",
+                f"The project needs packages, and `prepare` may reach no registry: {reason.partition(chr(10))[0]}",
                 "Run the same command again with --prepare-network registries, or set it in your own config.toml.",
             )
         if self.keeps_init and not attempt and SETTINGS in self.survey.taken:
@@ -154,10 +155,10 @@ class Existing:
             self._say(f"The tests could not be run: {str(exc).partition(chr(10))[0]}", "warning")
             return
         if found.exit_code == 0 and not found.failed:
-            self._say(f"Before anything is built, {found}.")
+            self._say(f"Before anything is built {found}.")
             return
         named = f": {listed(found.failed)}" if found.failed else ""
-        self._say(f"Before anything is built, {found}, and will stop nothing{named}.", "warning")
+        self._say(f"Before anything is built {found}; what fails already stops nothing{named}.", "warning")
         if not found.tests:
             self._say(f"They end so:\n{found.output[-600:].strip()}", "warning")
 

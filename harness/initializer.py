@@ -27,11 +27,11 @@ from harness.coder import coder_session
 from harness.commits import make_trailers
 from harness.errors import Interrupted, SetupError
 from harness.events import Committed, Noticed, Progressed, SessionStarted, StageStarted
-from harness.existing import SETTINGS, Existing
+from harness.existing import Existing
 from harness.features import FeatureList
 from harness.history import COMMITS, LATEST, remember_history, understand_history
 from harness.kinds import proposed_kind, with_kind
-from harness.ledger import SPEC, Ledger
+from harness.ledger import SETTINGS, SPEC, Ledger
 from harness.memory.ingest import plan_records, progress_records, spec_records
 from harness.planning import Known, Plan, is_vague, next_batch, revise_specification, write_specification
 from harness.progress import SessionEntry

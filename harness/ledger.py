@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from harness.parts import Parts
     from harness.worktree import Worktree
 
-FEATURES, PROGRESS, SPEC = "features.json", "progress.json", "spec.md"
+FEATURES, PROGRESS, SPEC, SETTINGS = "features.json", "progress.json", "spec.md", "harness.toml"
 _TAKE_BACK = (
     "Only additions, and `changes` of features that do not pass, are taken in. "
     "Take that change back with `git revert`, then run again."
@@ -318,6 +318,19 @@ class Ledger:
                 f"Nothing was merged. Run `git merge {self._parts.branch}` on {branch}, mend the conflict, run again.",
             )
         return added if result.sha != before else ()
+
+    async def require_settings(self) -> None:
+        """Refuse to go on where the branch has settings, say a gate, and the checkout that they are read from has none.
+
+        Raises: SetupError: with the command that brings them there.
+        """
+        if (self._parts.project.directory / SETTINGS).exists() or await (await self.tree()).read(SETTINGS) is None:
+            return
+        raise SetupError(
+            f"{SETTINGS} is on {self._parts.branch} and not in your checkout, so what it says, such as the tests that "
+            "must not get worse, would not count.",
+            f"Take it in with `git merge {self._parts.branch}`, or commit its removal; then run again.",
+        )
 
     async def added_by_user(self) -> tuple[str, ...]:
         """Ids of features that are new on the user's branch.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BATCH = 25
 """Features asked for at once."""
-_THERE = "The project is there already, and works:"
+_THERE = "The project exists and works. This is what it holds:"
 _ONLY_ASKED = "Write down what they ask for and nothing that it does already; use the words that its pages show."
 _NOT_AGAIN = (
     "Plan only what the specification asks for and the project does not do yet. What it does already is planned only "

@@ -57,6 +57,9 @@ class Survey(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     files: tuple[str, ...]
+    """The first FILES_TOLD of them."""
+    total: int
+    """Files in all."""
     languages: dict[str, int]
     """Files by language, most first."""
     readme: tuple[str, str] = ("", "")
@@ -75,7 +78,7 @@ class Survey(BaseModel):
         """One line for a person."""
         most = list(self.languages.items())[:3]
         spoken = ", ".join(f"{count} {name}" for name, count in most)
-        return f"{len(self.files)} files are there already: {spoken or 'none of a known language'}."
+        return f"{self.total} files are there already: {spoken or 'none of a known language'}."
 
     @property
     def suite(self) -> Suite | None:
@@ -87,8 +90,8 @@ class Survey(BaseModel):
         return "\n\n".join(part for part in self._parts() if part)
 
     def _parts(self) -> Iterator[str]:
-        more = f"\n... and {len(self.files) - FILES_TOLD} more" if len(self.files) > FILES_TOLD else ""
-        listed = "\n".join(self.files[:FILES_TOLD]) + more
+        left = self.total - len(self.files)
+        listed = "\n".join(self.files) + (f"\n... and {left} more" if left else "")
         yield f"{self.gist}\n{fence(listed, 'git ls-files')}"
         if self.readme[1]:
             yield fence(self.readme[1], self.readme[0])
@@ -118,12 +121,13 @@ async def survey(tree: Worktree, wanted: str, uncommitted: Sequence[str] = ()) -
     if not any(map(is_code, files)):
         return None
     texts = {name: text for name in (*MANIFESTS, *SOURCES) if name in files and (text := await _text(tree, name))}
-    found = Manifests(files, texts)
+    found = Manifests(frozenset(files), texts)
     counted = Counter(_LANGUAGE[end] for name in files if (end := PurePosixPath(name).suffix.lower()) in _LANGUAGE)
     sources = await tree.read_all(outline.ENDINGS, outline.FILE_BYTES, outline.ALL_BYTES)
     changed = [commit.files for commit in await tree.log(outline.COMMITS)]
     return Survey(
-        files=tuple(files),
+        files=tuple(files[:FILES_TOLD]),
+        total=len(files),
         languages=dict(counted.most_common()),
         readme=await _first(tree, READMES, README),
         conventions=await _first(tree, CONVENTIONS, CONVENTION),

@@ -66,8 +66,7 @@ class Outcomes(BaseModel):
     def __str__(self) -> str:
         if not self.tests:
             return "the tests pass" if self.exit_code == 0 else f"the tests end with exit code {self.exit_code}"
-        passed = sum(map(self.passes, self.tests))
-        return f"{passed} of {len(self.tests)} tests pass" + (f", {len(self.failed)} fail" if self.failed else "")
+        return f"{sum(map(self.passes, self.tests))} of {len(self.tests)} tests pass"
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,8 @@ class Compared:
     flaky: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        already = f", {len(self.before.failed)} failed before" if self.before.failed else ""
+        still = [name for name in self.after.failed if name in self.before.failed]
+        already = f", {len(still)} failed before already" if still else ""
         return f"{self.after}{already}{f', {len(self.flaky)} flaky' if self.flaky else ''}"
 
     @property

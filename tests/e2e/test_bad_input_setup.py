@@ -102,11 +102,11 @@ def test_files_that_are_not_in_git_stay_as_they_are(tmp_path: Path) -> None:
 def test_a_file_in_the_way_of_the_baseline_is_not_overwritten(tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
-    (project / "index.html").write_text("my own page, in no repository")
+    (project / "spec.md").write_text("my own text, in no repository")
     with ScriptedModel(notes_script.answer) as model:
         ran = Person(base_url=model.base_url).run("init", project, "--spec", notes_script.SPEC, "--yes")
-    ran.is_clear(0, r"stays where it is.*index\.html", "git merge")
-    assert (project / "index.html").read_text() == "my own page, in no repository"
+    ran.is_clear(0, r"stays where it is.*spec\.md", "git merge")
+    assert (project / "spec.md").read_text() == "my own text, in no repository"
 
 
 def test_a_detached_head_is_told_how_to_get_a_branch(person: Person, project: Path) -> None:

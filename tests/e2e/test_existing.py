@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import notes_script
 import pytest
-from bad_input_support import HASTY, Person, Ran, contents, git, unchanged
+from bad_input_support import HASTY, Person, Ran, commit, contents, git, unchanged
+from killing import Killer, Strike, stage
 from scripted import Request, ScriptedModel, call, calls
 
 pytestmark = [pytest.mark.needs("chromium", "bwrap", "node"), pytest.mark.timeout(300)]
@@ -48,12 +49,27 @@ PLAN = {
 }
 BROKEN_TYPES = TYPES.replace('".js": "text/javascript"', '".js": "text/javascript; charset=utf-8"')
 """Works in a browser, and a test that passed does not any more."""
-NOT_COMPARED = """
+TAKEN_OUT = """
+from harness.existing import Existing
+from harness.ledger import Ledger
 from harness.verify import suite
+
+async def nothing(*_):
+    pass
+
 suite.worse = lambda before, after: {}
+Existing.leave_theirs = Ledger.require_settings = nothing
 from harness.cli import main
 main()
 """
+"""The command with three of its controls taken out."""
+
+
+class Careless(Person):
+    """Somebody whose harness lacks them."""
+
+    def command(self, *words: str | Path) -> list[str]:
+        return [sys.executable, "-c", TAKEN_OUT, *map(str, words)]
 
 
 def written_by_others(directory: Path, **more: str) -> Path:
@@ -127,7 +143,7 @@ def test_what_is_asked_for_is_built_and_the_tests_of_the_project_get_no_worse(tm
         for said in (
             r"Start, proposed: init\.sh with `npm run --silent start`, because of package\.json",
             r"Tests, proposed as part of the gate: `node --test --test-reporter=junit",
-            r"2 of 3 tests pass, 1 fail.*a picture is a picture",
+            r"2 of 3 tests pass; what fails already.*a picture is a picture",
         ):
             assert any(re.search(said, line) for line in made.out.splitlines()), (said, made)
         assert [f["description"] for f in listed(project)] == ["A note can be deleted."]
@@ -147,18 +163,16 @@ def test_what_is_asked_for_is_built_and_the_tests_of_the_project_get_no_worse(tm
         assert "a program is JavaScript: passed before, fails now" in evidence
         assert "a picture is a picture: passed before" not in evidence
     assert (project / "lib" / "types.js").read_text() == TYPES
-    assert "Tests: 2 of 3 tests pass, 1 fail, 1 failed before." in git(project, "log", "-1", "--format=%B")
+    assert "Tests: 2 of 3 tests pass, 1 failed before already." in git(project, "log", "-1", "--format=%B")
     person.run("verify", project).is_clear(0, "1 of 1 checks pass")
 
 
 def test_with_the_comparison_taken_out_what_breaks_a_test_is_committed(tmp_path: Path) -> None:
     project = written_by_others(tmp_path / "notes")
     with ScriptedModel(builds) as model:
-        person, made = initialised(project, model, tmp_path / "asked.md")
+        _, made = initialised(project, model, tmp_path / "asked.md")
         made.is_clear(0, "initialised")
-        command = [sys.executable, "-c", NOT_COMPARED, "run", str(project)]
-        done = subprocess.run(command, env=person.environment(), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        Careless(base_url=model.base_url).run("run", project).is_clear(0, "1 of 1 features pass")
     assert (project / "lib" / "types.js").read_text() == BROKEN_TYPES
 
 
@@ -194,7 +208,10 @@ def test_code_that_is_in_no_commit_is_refused_before_a_model_is_asked(tmp_path: 
         assert model.requests == []
 
 
-def test_an_own_init_sh_that_does_something_else_stays_and_another_script_starts_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_an_own_init_sh_that_does_something_else_stays_and_another_script_starts_it(
+    tmp_path: Path, is_watched: bool
+) -> None:
     own = "#!/bin/bash\necho 'sets up my machine'\n"
     project = written_by_others(tmp_path / "notes", **{"init.sh": own})
 
@@ -212,9 +229,11 @@ def test_an_own_init_sh_that_does_something_else_stays_and_another_script_starts
         ])  # fmt: skip
 
     with ScriptedModel(adapts) as model:
-        _, made = initialised(project, model, tmp_path / "asked.md")
-        made.is_clear(0, "initialised", "init.sh, which is yours; it is as it was")
-    assert (project / "init.sh").read_text() == own
+        person = Person(base_url=model.base_url) if is_watched else Careless(base_url=model.base_url)
+        (tmp_path / "asked.md").write_text(SPEC)
+        made = person.run("init", project, "--spec", tmp_path / "asked.md", "--yes")
+        made.is_clear(0, "initialised", *["init.sh, which is yours; it is as it was"] * is_watched)
+    assert ((project / "init.sh").read_text() == own) == is_watched
     assert 'serve = "./app.sh serve"' in (project / "harness.toml").read_text()
 
 
@@ -253,3 +272,105 @@ def test_a_start_that_nothing_speaks_for_is_proposed_in_a_session(tmp_path: Path
         _, made = initialised(project, model, tmp_path / "asked.md")
         made.is_clear(0, "initialised")
     assert "exec node main.js" in (project / "init.sh").read_text()
+
+
+def test_a_directory_of_a_larger_repository_is_a_project_of_its_own(tmp_path: Path, state_dir: Path) -> None:
+    top = tmp_path / "repo"
+    top.mkdir()
+    git(top, "init", "--quiet")
+    (top / "README.md").write_text("# Everything\n")
+    commit(top, "everything begins")
+    bank = written_by_others(top / "packages" / "bank")
+    shop = written_by_others(top / "packages" / "shop")
+    (bank / "server.js").write_text("not committed, and broken")
+    (bank / "left.txt").write_text("new")
+    with ScriptedModel(builds) as model:
+        person, made = initialised(shop, model, tmp_path / "asked.md", "--thread", "demo")
+        made.is_clear(0, "8 files are there already|7 files are there already", "initialised")
+        assert "left.txt" not in made.out + told(model, "/plan/0")
+        assert "packages/bank" not in told(model, "/plan/0")
+        (bank / "more.txt").write_text("theirs")
+        git(top, "add", "packages/bank/more.txt")
+        git(top, "commit", "--quiet", "-m", "bank: more", "packages/bank/more.txt")
+        person.run("run", shop).is_clear(0, "1 of 1 features pass")
+        person.run("verify", shop).is_clear(0, "1 of 1 checks pass")
+        person.run("status", shop).is_clear(0, "F001")
+        person.run("init", bank, "--spec", tmp_path / "asked.md", "--yes", "--thread", "demo").is_clear(
+            0, "Not committed, so the application is looked at without it: .*server.js", "initialised"
+        )
+        person.run("status", bank).is_clear(0, "open +F001")
+    assert (bank / "server.js").read_text() == "not committed, and broken"
+    assert sorted(git(top, "status", "--porcelain").split()) == [
+        "??",
+        "M",
+        "packages/bank/left.txt",
+        "packages/bank/server.js",
+    ]
+    ours = git(top, "log", "--name-only", "--format=", "-F", "--grep=Harness-Thread: demo").split()
+    assert {name.split("/")[1] for name in ours} == {"shop", "bank"}
+    assert "packages/shop/features.json" in ours
+    assert not [name for name in ours if name.endswith(("server.js", "more.txt", "left.txt"))]
+    branches = git(top, "for-each-ref", "--format=%(refname:short)", "refs/heads/harness").split()
+    assert len(branches) == 2
+    with sqlite3.connect(state_dir / "memory" / "records.db") as records:
+        rows = records.execute("SELECT project, text FROM records WHERE kind = 'commit'").fetchall()
+    said = {project.rpartition("-")[0]: [t for p, t in rows if p == project] for project, _ in rows}
+    assert {*said} == {"shop", "bank"}
+    assert not [text for text in said["shop"] if "everything begins" in text or "bank: more" in text]
+
+
+STRIKES = [
+    Strike("survey", stage("survey")),
+    Strike("plan", stage("plan")),
+    Strike("prove", stage("prove")),
+    Strike("baseline", stage("baseline")),
+    Strike("the middle of the commit", None),
+]
+
+
+def test_who_is_killed_on_the_way_goes_on_with_the_same_command(tmp_path: Path, state_dir: Path) -> None:
+    project = written_by_others(tmp_path / "notes")
+    (tmp_path / "asked.md").write_text(SPEC)
+    struck = []
+    with ScriptedModel(builds) as model:
+        words = ["init", "--spec", str(tmp_path / "asked.md"), "--yes", "--thread", "demo"]
+        killer = Killer(words, project, state_dir, Person(base_url=model.base_url).environment())
+        for strike in STRIKES:
+            code = killer.run(strike)
+            assert code in (0, -signal.SIGKILL), (strike.name, code, (tmp_path / "output.txt").read_text()[-3000:])
+            struck += [strike.name] * (code != 0)
+            if code == 0:
+                break
+        else:
+            assert killer.run(None) == 0, (tmp_path / "output.txt").read_text()[-3000:]
+    assert len(struck) >= 4, struck
+    assert len(git(project, "log", "--format=%H", "-F", "--grep=Harness-Event: baseline").split()) == 1
+    assert [f["id"] for f in listed(project)] == ["F001"]
+    assert (project / "init.sh").exists()
+    assert (project / "harness.toml").exists()
+    with sqlite3.connect(state_dir / "memory" / "records.db") as records:
+        kept = records.execute("SELECT text FROM records WHERE kind = 'commit'").fetchall()
+    assert len(kept) == len(set(kept)) == 8, kept
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_a_gate_that_did_not_reach_the_checkout_is_not_passed_over(tmp_path: Path) -> None:
+    project = written_by_others(tmp_path / "notes")
+
+    def while_they_work(request: Request) -> Any:
+        if request.conversation.split("/")[1] == "plan":
+            (project / "more.txt").write_text("committed while it is planned")
+            commit(project, "more")
+        return builds(request)
+
+    with ScriptedModel(while_they_work) as model:
+        person, made = initialised(project, model, tmp_path / "asked.md", "--thread", "demo")
+        made.is_clear(0, "Your branch main stays where it is")
+        assert not (project / "harness.toml").exists()
+        refused = unchanged(project, lambda: person.run("run", project))
+        refused.is_clear(3, r"harness\.toml is on harness/demo and not in your checkout", "git merge harness/demo")
+        assert "/contract/" not in "".join(r.conversation for r in model.requests)
+        Careless(base_url=model.base_url).run("run", project, "--max-turns", "1").is_clear(1, "turn")
+        assert "/contract/" in "".join(r.conversation for r in model.requests), "with the look taken out it goes on"
+    git(project, "merge", "--quiet", "harness/demo")
+    assert "[gate]" in (project / "harness.toml").read_text()

@@ -21,15 +21,19 @@ import pytest
 
 from harness import planning
 from harness.brief import render_brief, render_evidence
+from harness.existing import Existing
 from harness.features import Feature, FeatureList, Totals
+from harness.manifests import Start
 from harness.model.ask import submit_tool
 from harness.pictures import message_of
+from harness.planning import Known as Told
 from harness.planning import Plan, next_batch, write_specification
 from harness.progress import SessionEntry
 from harness.prompts import load_prompt
 from harness.sandbox.policy import Policy
 from harness.session import _FINISH, _NUDGE, _SILENT
 from harness.specification import Specification
+from harness.survey import Survey
 from harness.tools.browser import browser_tools
 from harness.tools.files import file_tools
 from harness.tools.memory import memory_tools
@@ -179,7 +183,40 @@ def specification() -> str:
     return asked(lambda model: write_specification(model, "a page for notes", "c"))
 
 
-ROLES = {each.__name__: each for each in (coder, tools, author, binder, planner, specification, service, program)}
+SURVEY = Survey(
+    files=("README.md", "app.js", "init.sh", "package.json"),
+    total=4,
+    languages={"JavaScript": 1, "Shell": 1},
+    readme=("README.md", "# Notes"),
+    conventions=("AGENTS.md", "Use tabs."),
+    manifests={"package.json": '{"scripts": {"start": "node app.js"}}'},
+    outline="app.js (3 lines)\n  1: add()",
+    start=Start(because="package.json (scripts.start)", serve=("npm run --silent start",)),
+    taken=("README.md", "app.js", "init.sh", "package.json"),
+)
+
+
+def existing() -> str:
+    """What is said of a project that is there already, and only of one."""
+    known, plan, spec = Told(survey=SURVEY.words()), Plan(), Specification(SPEC)
+    parts = [asked(lambda model: write_specification(model, "a button that clears the list", "c", known))]
+    parts.append(asked(lambda model: next_batch(model, spec, plan, 0, SURVEY.files, "c", known)))
+    free = SURVEY.model_copy(update={"taken": ("app.js",)})
+    for survey, reason, attempt in ((free, "", 0), (free, "it never listens", 1), (SURVEY, "it never listens", 1)):
+        parts.append(said("human", Existing(cast("Any", None), survey).message(reason, attempt)))
+    return "\n\n".join(parts)
+
+
+def inside() -> str:
+    """What a coder is told of a project that is a directory of a larger repository."""
+    totals = Totals(total=1, passing=0, open=1, parked=0)
+    return said("human", render_brief(FEATURE, "", "", totals, [], [], ["app.js"], "nothing", inside="packages/shop"))
+
+
+ROLES = {
+    each.__name__: each
+    for each in (coder, tools, author, binder, planner, specification, service, program, existing, inside)
+}
 
 
 @pytest.mark.parametrize("role", ROLES)

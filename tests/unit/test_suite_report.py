@@ -122,5 +122,5 @@ def test_what_is_refused_is_told_with_the_output_as_data() -> None:
     found = Compared(before, after, tuple(worse(before, after).values()))
     assert "a: passed before, fails now" in found.reason
     assert "| boom" in found.reason
-    assert str(found) == "0 of 2 tests pass, 2 fail, 1 failed before"
+    assert str(found) == "0 of 2 tests pass, 1 failed before already"
     assert Compared(before, before).reason == ""
