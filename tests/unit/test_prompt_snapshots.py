@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import pytest
 
+from harness.agent import CUT_OFF, LEAKED
 from harness.brief import render_brief, render_evidence
 from harness.features import Feature, FeatureList, Totals
 from harness.model.ask import submit_tool
@@ -108,6 +109,10 @@ def coder() -> str:
     return "\n\n".join(["# coder", *parts, said("human", picture.text), *before])
 
 
+def agent() -> str:
+    return "\n\n".join(["# agent", said("stdin", load_prompt("agent")), said("stdin", CUT_OFF), said("stdin", LEAKED)])
+
+
 def tools() -> str:
     nothing, here = cast("Any", None), Path()
     names = {"project": "p", "thread_id": "t", "session_id": "s", "feature_id": "f"}
@@ -136,7 +141,7 @@ def specification() -> str:
     return asked(lambda model: write_specification(model, "a page for notes", "c"))
 
 
-ROLES = {each.__name__: each for each in (coder, tools, author, binder, planner, specification)}
+ROLES = {each.__name__: each for each in (coder, agent, tools, author, binder, planner, specification)}
 
 
 @pytest.mark.parametrize("role", ROLES)
