@@ -18,8 +18,9 @@ import os
 import re
 import shlex
 import shutil
+import stat
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -290,6 +291,7 @@ async def agent_session(
         await tree.reset(base_sha)
         if await bring_what_was_made(parts, tree, policy, journal):
             await tree.reset(base_sha)
+        scratch.mkdir(parents=True, exist_ok=True)
         bring_home(coder, policy)
         write_atomic(scratch / "agent.json", _Kept().model_dump_json())
     own, sandbox = _own_room(coder, policy, parts.settings.sandbox)
@@ -375,13 +377,13 @@ def _on_this_machine(name: str) -> Path:
 
 def _take(path: Path) -> bytes | None:
     """The beginning of a plain file that is not a link; whatever lies there is gone then."""
-    try:
+    content = None
+    with suppress(OSError):  # a link, or nothing
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        content = None
-    else:
-        with os.fdopen(handle, "rb") as file:
-            content = file.read(FINISH_BYTES) if path.is_file() else None
+        try:
+            content = os.read(handle, FINISH_BYTES) if stat.S_ISREG(os.fstat(handle).st_mode) else None
+        finally:
+            os.close(handle)
     if os.path.lexists(path):
         remove_tree(path)
     return content
