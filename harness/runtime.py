@@ -190,8 +190,6 @@ async def check_claims(
     from harness import gate
 
     project = Project.find(directory)
-    if not project.features_file.exists() and find_git(project.directory) is None:
-        raise SetupError(f"{project.directory} has no features.json.", "Run `harness init` there first.")
     project.prepare_state()
 
     async def prove(feature: Feature) -> Claim:

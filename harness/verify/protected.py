@@ -53,14 +53,21 @@ async def last_made(repo: Repo) -> str:
     return made[0].sha if made else "HEAD"
 
 
+async def has_list(project: Project, repo: Repo) -> bool:
+    """Whether this is a project with a list, be it that somebody took it away since the last commit."""
+    return project.features_file.exists() or await repo.read(LIST) is not None
+
+
 async def find_edits(project: Project, repo: Repo) -> Edits:
     """Compare the files as they lie with what the harness wrote last.
 
     Raises: FeatureFileError: the list cannot be read.
     """
+    base = await last_made(repo)
+    if not project.features_file.exists():
+        return Edits((Edit(LIST, f"{LIST} is gone.", await _remedy(project, repo, LIST, base)),))
     trail = await follow(project)
     edits = [Edit(_file_of(problem), problem) for problem in trail.problems]
-    base = await last_made(repo)
     edits += await _list_edits(project, repo, base, {edit.why.partition(":")[0] for edit in edits})
     if await _differs(project, repo, PROGRESS, base):
         edits.append(Edit(PROGRESS, f"{PROGRESS} is not what the harness wrote."))

@@ -110,6 +110,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda p: (p / "features.json").write_text('{"version": 1, "features": []}'),
         "features.json",
     ),
+    "the list taken away": (lambda p: (p / "features.json").unlink(), "features.json"),
     "a step of an open feature": (lambda p: edit_list(p, "delete", steps=["Open it"]), "features.json"),
     "a check": (lambda p: replace(p / "checks/add.json", "1 item left", "2 items left"), "checks/add.json"),
     "a check of its own": (

@@ -146,6 +146,9 @@ def test_a_stop_with_a_forged_or_broken_list_is_refused(project: Path) -> None:
     (project / "features.json").write_text(text[:-20])
     assert (stop(project).returncode, "features.json" in stop(project).stderr) == (2, True)
     (project / "features.json").unlink()
+    assert (stop(project).returncode, "features.json is gone" in stop(project).stderr) == (2, True)
+    git(project, "rm", "--quiet", "-r", "--cached", ".")
+    git(project, "commit", "--quiet", "--message", "another project")
     assert stop(project).returncode == 0, "not a project of ours"
 
 
