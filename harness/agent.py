@@ -14,6 +14,7 @@ before the session says so.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import re
 import shlex
@@ -29,7 +30,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.coder import bring_what_was_made, room_policy, scratch_dir
 from harness.errors import AdapterError, RepoError, SetupError
-from harness.events import Decided, Noticed, ToolReturned
+from harness.events import Decided, FileChanged, Noticed, ToolReturned
 from harness.project import state_root, write_atomic
 from harness.sandbox.policy import HOME
 from harness.sandbox.processes import CommandResult, Room, bash
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from harness.parts import Parts
     from harness.sandbox.policy import Policy
     from harness.settings import CoderSettings, SandboxSettings
-    from harness.worktree import Worktree
+    from harness.worktree import Snapshot, Worktree
 
 FINISH = ".harness-finish.json"
 """What the agent may leave in the project's directory; taken out before anything is judged."""
@@ -137,7 +138,7 @@ class AgentSession:
         reason = f"coder.command; it reaches {', '.join(coder.hosts) or 'no host'}"
         self._parts.events.emit(Decided(topic="command", what=command, decision="allowed", by="person", reason=reason))
         _take(self._finish_file)  # of an attempt that was killed
-        before = await self._content()
+        before = await self._snapshot()
         result, said = await self._command(given)
         transcript = self._keep_output(said, attempt)
         text, _ = shown(said, str(transcript))
@@ -153,7 +154,8 @@ class AgentSession:
             )
         )
         finish = self._finish()
-        if result.exit_code and not result.timed_out and before and before == await self._content():
+        changed = await self._changed(before)
+        if result.exit_code and not result.timed_out and changed == []:
             raise AdapterError(
                 f"The coder's command `{command}` ended with exit code {result.exit_code} and changed nothing:\n"
                 f"{_tail(said)}",
@@ -255,11 +257,25 @@ class AgentSession:
             self._warn(f"{FINISH} of the coder is left out: {wrong}")
             return None
 
-    async def _content(self) -> str:
+    async def _snapshot(self) -> Snapshot | None:
         try:
-            return (await self._tree.snapshot(OWN_FILES)).content
+            return await self._tree.snapshot(OWN_FILES)
         except RepoError:  # git cannot take it now: the verdict will say so
-            return ""
+            return None
+
+    async def _changed(self, before: Snapshot | None) -> list[str] | None:
+        """Files that differ since, each told for the audit; None: that cannot be known."""
+        try:
+            names = await self._tree.changed_files(before.sha) if before else None
+        except RepoError:
+            names = None
+        for name in names or ():
+            path = self._tree.directory / name
+            if path.is_file() and not path.is_symlink():
+                with path.open("rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                self._parts.events.emit(FileChanged(path=name, sha256=sha256, role="coder"))
+        return names
 
     def _read(self) -> _Kept:
         try:

@@ -15,7 +15,7 @@ from apps import proved
 from harness.agent import FINISH, FINISH_BYTES, AgentSession, agent_session
 from harness.budget import Budget, Meter
 from harness.errors import AdapterError, Interrupted
-from harness.events import Decided, Events, Noticed, ToolReturned
+from harness.events import Decided, Events, FileChanged, Noticed, ToolReturned
 from harness.ledger import Ledger
 from harness.parts import Parts
 from harness.settings import CoderSettings, LimitSettings, Settings
@@ -66,6 +66,9 @@ async def test_it_gets_the_prompt_the_brief_and_after_a_failure_the_evidence(mad
     async with session(made, "echo run >>runs") as opened:  # as after a kill between its end and the next node
         assert await opened.run("", "", 1) == again
     assert (made.tree.directory / "runs").read_text() == "run\nrun\n", "what ended is only reported"
+    assert [(event.path, event.role) for event in made.of(FileChanged)] == [
+        (name, "coder") for name in ("heard", "runs", "heard", "runs")
+    ]
     assert [event.by for event in made.of(Decided)] == ["person", "person"]
     assert [event.name for event in made.of(ToolReturned)] == ["agent", "agent"]
 
