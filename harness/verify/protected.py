@@ -114,9 +114,11 @@ def _file_of(problem: str) -> str:
 
 
 async def _remedy(project: Project, repo: Repo, name: str, base: str) -> str:
-    if name in PERSONS:
-        return f"`git restore -- {name}`, or a person commits it"
-    if await repo.read(name, base) is None:
-        return f"`rm {shlex.quote(name)}`" if (project.directory / name).exists() else ""
-    source = "" if base == "HEAD" or base == await repo.head() else f"--source={base[:12]} "
-    return f"`git restore {source}-- {shlex.quote(name)}`"
+    """The command that takes an edit back, also where it was added to the index."""
+    word, there = shlex.quote(name), (project.directory / name).exists()
+    source = "HEAD" if name in PERSONS or await repo.read(name) == await repo.read(name, base) else base[:12]
+    if await repo.read(name, source) is None:
+        back = f"`rm {word}`" if there else ""
+    else:
+        back = f"`git checkout {source} -- {word}`"
+    return f"{back}, or a person commits it" if name in PERSONS else back
