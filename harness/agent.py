@@ -30,12 +30,14 @@ from pydantic import BaseModel, ValidationError
 
 from harness.coder import bring_what_was_made, room_policy, scratch_dir
 from harness.errors import AdapterError, RepoError, SetupError
-from harness.events import Decided, FileChanged, Noticed, ToolReturned
+from harness.events import Decided, FileChanged, Noticed, Steered, ToolReturned
 from harness.project import state_root, write_atomic
 from harness.sandbox.policy import HOME
 from harness.sandbox.processes import CommandResult, Room, bash
 from harness.session import SUMMARY_CHARACTERS, FinishArguments, SessionOutcome
+from harness.steering import Word, as_message
 from harness.tools.printed import clean, shown
+from harness.verify.app import PORTS
 from harness.verify.hall import OWN_FILES
 from harness.worktree import remove_tree
 
@@ -75,6 +77,8 @@ class _Kept(BaseModel):
     """How it ended; None: it is at work, or was killed."""
     note: str = ""
     """Told to the next attempt."""
+    words: dict[str, str] = {}
+    """What the person said to the session, by id: told to each attempt, for a process remembers nothing."""
 
 
 class AgentSession:
@@ -92,6 +96,7 @@ class AgentSession:
 
     prompt = "agent"
     mend = "Mend the application, see it work, and end."
+    can_prepare = False
 
     def __init__(
         self,
@@ -125,11 +130,25 @@ class AgentSession:
         self._parts.budget.check()
         note = CUT_OFF if kept.attempt == attempt else kept.note
         kept = kept.model_copy(update={"attempt": attempt, "ended": None, "brief": kept.brief if attempt else message})
-        self._keep(kept)
-        given = "\n\n".join([system, f"{note}{kept.brief}", *([message] if attempt else [])])
+        kept = self._hear(kept)
+        words = map(as_message, kept.words.values())
+        given = "\n\n".join([system, f"{note}{kept.brief}", *words, *([message] if attempt else [])])
         ended, note = await self._work(given, attempt)
         self._keep(kept.model_copy(update={"ended": ended, "note": note}))
         return _outcome(ended)
+
+    def _hear(self, kept: _Kept) -> _Kept:
+        """Keep it with what the person said meanwhile. Replay: as `Steering`: neither lost nor heard twice."""
+        steering = self._parts.steering
+        heard = steering.hear(kept.words, self._told) if steering else []
+        kept = kept.model_copy(update={"words": {**kept.words, **{word.word_id: word.text for word in heard}}})
+        self._keep(kept)
+        if steering:
+            steering.settle(kept.words)
+        return kept
+
+    def _told(self, word: Word) -> None:
+        self._parts.events.emit(Steered(text=word.text, word_id=word.word_id))
 
     async def _work(self, given: str, attempt: int) -> tuple[dict[str, Any], str]:
         """How the command ended, and what the next attempt is told of it."""
@@ -190,12 +209,12 @@ class AgentSession:
         inside = policy.inside(brief)
         source = inside if coder.input == "stdin" else "/dev/null"
         argv = [word.replace(BRIEF, inside) for word in coder.command]
-        port = await self._room.free_port()
+        ports = {name: str(await self._room.free_port()) for name in PORTS}
         try:
             running = self._room.run(
                 bash('from=$1; shift; exec "$@" <"$from"', source, *argv),
                 timeout_seconds=self._parts.settings.limits.session_minutes * 60 or LONGEST_SECONDS,
-                env={"PORT": str(port), **self._secrets},
+                env={**ports, **self._secrets},
                 output_file=raw,
             )
             result = await self._unless_stopped(running)

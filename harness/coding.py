@@ -236,7 +236,7 @@ class Coding:
             self.parts.events.emit(
                 SessionStarted(session_id=session_id, feature_id=desk.feature.id, attempt=attempt, brief=message)
             )
-            prompt = load_prompt(session.prompt) + asked_by(self.parts.settings)
+            prompt = load_prompt(session.prompt) + asked_by(self.parts.settings, can_prepare=session.can_prepare)
             outcome = await session.run(prompt, message, attempt)
         return Command(
             goto="verify", update=_told(outcome, desk.feature) | {"seconds": _add(state, "session", started)}

@@ -137,6 +137,8 @@ class Session:
     """
 
     mend = MEND
+    can_prepare = True
+    """Whether `prepare` has its network when the session gives it to a tool."""
 
     def __init__(
         self,

@@ -15,10 +15,11 @@ from apps import proved
 from harness.agent import FINISH, FINISH_BYTES, AgentSession, agent_session
 from harness.budget import Budget, Meter
 from harness.errors import AdapterError, Interrupted
-from harness.events import Decided, Events, FileChanged, Noticed, ToolReturned
+from harness.events import Decided, Events, FileChanged, Noticed, Steered, ToolReturned
 from harness.ledger import Ledger
 from harness.parts import Parts
 from harness.settings import CoderSettings, LimitSettings, Settings
+from harness.steering import Steering
 from harness.worktree import Worktree
 
 pytestmark = [pytest.mark.needs("bwrap")]
@@ -71,6 +72,19 @@ async def test_it_gets_the_prompt_the_brief_and_after_a_failure_the_evidence(mad
     ]
     assert [event.by for event in made.of(Decided)] == ["person", "person"]
     assert [event.name for event in made.of(ToolReturned)] == ["agent", "agent"]
+
+
+async def test_a_persons_word_reaches_the_next_attempt_and_each_after_it(made: Made) -> None:
+    steering = Steering(made.parts.project, "t-1")
+    made.parts = replace(made.parts, steering=steering)
+    async with session(made, "cat >heard") as opened:
+        await opened.run("", "the brief", 0)
+        steering.say("Make it blue.")
+        for attempt in (1, 2):
+            await opened.run("", "the evidence", attempt)
+            assert (made.tree.directory / "heard").read_text().count("| Make it blue.") == 1
+    assert steering.waiting() == []
+    assert [event.text for event in made.of(Steered)] == ["Make it blue."]
 
 
 async def test_its_time_is_over_and_what_it_did_stays(made: Made) -> None:
