@@ -34,6 +34,8 @@ _VERIFIED: dict[Kind, str] = {
     "service": "By requests to the running service, on empty data",
     "program": "By running it in an empty directory, with an empty home",
 }
+MEND = "Servers that you started run again. Mend the application, see it work, and call finish."
+"""What a coder is asked after a failed verdict."""
 _WHY_AGAIN = {False: "It was reopened", True: "It was said to be there, so look at what is before you build anew"}
 
 
@@ -94,7 +96,9 @@ def render_brief(
     return text + drawn if len(text) + len(drawn) <= _LIMIT else text
 
 
-def render_evidence(reason: str, repairs_left: int, contract_words: str = "", answer: str = "") -> str:
+def render_evidence(
+    reason: str, repairs_left: int, contract_words: str = "", answer: str = "", mend: str = MEND
+) -> str:
     """The message after a failed verdict.
 
     Args:
@@ -102,6 +106,7 @@ def render_evidence(reason: str, repairs_left: int, contract_words: str = "", an
         repairs_left: in this session, after this one.
         contract_words: the contract that took the place of the one in the brief; empty: that one stands.
         answer: what came of the coder's dispute; empty: there was none.
+        mend: what the coder is asked to do.
     """
     left = {0: "This is the last repair of this session.", 1: "One more repair is left after this."}.get(
         repairs_left, f"{repairs_left} more repairs are left after this."
@@ -111,7 +116,7 @@ def render_evidence(reason: str, repairs_left: int, contract_words: str = "", an
         if contract_words
         else ""
     )
-    told = [answer, "Servers that you started run again.", "Mend the application, see it work, and call finish.", left]
+    told = [answer, mend, left]
     heading = "# The harness verified the feature, and it does not pass"
     return f"{heading}\n\n{reason}\n\n{replaced}{' '.join(filter(None, told))}"
 

@@ -84,13 +84,15 @@ def _summary(gated: Gated) -> str:
         return f"Refused: {files}. Nothing was replayed, because proofs are read from such files.{more}"
     if wrong:
         mend = " Mend the application, then run this again." if any(c.state == "failed" for c in wrong) else ""
-        return f"Not so: {len(wrong)} of {len(gated.claims)} claims.{mend}"
+        return f"Not so: {len(wrong)} of {len(gated.claims)} claimed.{mend}"
     if not gated.claims:
         return "Nothing is claimed: no feature passes in the list, and there is no gate of the project."
     held = sum(claim.state == "held" for claim in gated.claims)
     proved = ", ".join(claim.what for claim in gated.claims if claim.state == "proved")
-    said = f", {held} of them known from before on these very files" if held else ""
-    return f"All {len(gated.claims)} claims are so{said}." + (f" Proved now: {proved}." if proved else "")
+    said = f", {held} of them by an earlier look at these very files" if held else ""
+    count = len(gated.claims)
+    so = f"All {count} claims are so" if count > 1 else "What is claimed is so"
+    return f"{so}{said}." + (f" Proved now: {proved}." if proved else "")
 
 
 def as_json(gated: Gated) -> str:

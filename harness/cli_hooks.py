@@ -19,8 +19,9 @@ from harness.cli_text import one_screen
 from harness.errors import ContractError, HarnessError
 from harness.events import Events
 from harness.opening import settings_of
-from harness.project import Project, write_atomic
+from harness.project import Project, find_git, write_atomic
 from harness.repo import Repo
+from harness.verify.protected import has_list
 
 GO_ON, LET_GO = 2, 1
 """What Claude Code takes as: do not stop yet, and the agent reads standard error; and as: an error for the person."""
@@ -39,8 +40,8 @@ async def stop_hook(directory: Path, given: str) -> int:
     """
     asked = _parsed(given)
     project = Project.find(directory)
-    if not project.features_file.exists():
-        return 0
+    if find_git(directory) is None or not await has_list(project, Repo.open(directory)):
+        return 0  # not a project of ours
     project.prepare_state()
     session, is_again = str(asked.get("session_id", "")), asked.get("stop_hook_active") is True
     most = settings_of(project.directory, {}, Events()).limits.repairs
@@ -76,7 +77,8 @@ async def pre_push(directory: Path, given: Iterable[str]) -> int:
     for sha in dict.fromkeys(shas):
         is_here = sha == await repo.head() and not await repo.dirty()
         place = directory if is_here else await _checked_out(repo, project, sha)
-        if (place / "features.json").exists() and (said := await _wrong(place)):
+        is_ours = await repo.read("features.json", sha) is not None
+        if is_ours and (said := await _wrong(place)):
             typer.echo(f"{sha[:12]} is not pushed: what it claims is not so.\n\n{said}", err=True)
             code = 1
     return code

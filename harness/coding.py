@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
+from harness.agent import agent_session
 from harness.coder import clear_scratch, coder_session
 from harness.commits import begun_unasked, make_trailers
 from harness.desk import Desk
@@ -228,15 +229,17 @@ class Coding:
         session_id, attempt = state["session_id"], state["attempt"]
         self._stage("session", session_id, desk.feature.id)
         tree = await self.ledger.tree()
-        async with coder_session(self.parts, tree, session_id, desk.feature.id, "coder", state["base_sha"]) as session:
+        open_session = agent_session if self.parts.settings.coder.command else coder_session
+        async with open_session(self.parts, tree, session_id, desk.feature.id, "coder", state["base_sha"]) as session:
             left = self.parts.settings.limits.repairs - attempt
             failed = [SessionEntry.model_validate(each) for each in state["failed"]]
             disputed = state.get("disputed", 0)
-            message = await desk.evidence(left, disputed) if attempt else await desk.brief(failed)
+            message = await desk.evidence(left, disputed, session.mend) if attempt else await desk.brief(failed)
             self.parts.events.emit(
                 SessionStarted(session_id=session_id, feature_id=desk.feature.id, attempt=attempt, brief=message)
             )
-            prompt = load_prompt("coder", self.parts.settings.app.kind) + asked_by(self.parts.settings)
+            settings, prompt = self.parts.settings, load_prompt(session.prompt, self.parts.settings.app.kind)
+            prompt += asked_by(settings, can_prepare=session.can_prepare)
             outcome = await session.run(prompt, message, attempt)
         return Command(
             goto="verify", update=_told(outcome, desk.feature) | {"seconds": _add(state, "session", started)}

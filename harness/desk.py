@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from harness import outline
-from harness.brief import CONVENTIONS, render_brief, render_evidence
+from harness.brief import CONVENTIONS, MEND, render_brief, render_evidence
 from harness.features import PassedAt, mark_passed
 from harness.project import write_atomic
 from harness.tools.memory import quote, quote_documents
@@ -197,18 +197,19 @@ class Desk:
             parts.append(f"{said}\n\n{contract_words(amendment.contract)}")
         return "\n\n".join(parts)
 
-    async def evidence(self, repairs_left: int, disputed: int = 0) -> str:
+    async def evidence(self, repairs_left: int, disputed: int = 0, mend: str = MEND) -> str:
         """The message after a failed verdict; with the contract, when it is not the one of the brief any more.
 
         Args:
             repairs_left: in this session, after this one.
             disputed: the step the coder disputed; 0: none.
+            mend: what the coder is asked to do.
         """
         opinion = self.opinion()
         is_replaced = opinion is not None and not opinion.confirmed
         replaced = await self._words() if is_replaced else ""
         answer = "" if is_replaced or not disputed else await self._answer(disputed, opinion)
-        return render_evidence(self.verdict().reason, repairs_left, replaced, answer)
+        return render_evidence(self.verdict().reason, repairs_left, replaced, answer, mend)
 
     async def _answer(self, step: int, opinion: Opinion | None) -> str:
         """What came of a dispute after which the contract stays."""

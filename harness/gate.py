@@ -27,7 +27,7 @@ from harness.repo import Repo
 from harness.verify.files import read_check, read_flows
 from harness.verify.hall import OWN_FILES
 from harness.verify.history import History, Played
-from harness.verify.protected import find_edits
+from harness.verify.protected import find_edits, has_list
 from harness.verify.regression import changed_code, owners_of
 from harness.verify.standalone import Replayed, Replays, replay_features
 from harness.worktree import Worktree
@@ -133,6 +133,8 @@ async def check_claims(project: Project, settings: Settings, asked: Asked, event
     Raises: FeatureFileError: a file is broken, or there is no such feature. SetupError, AdapterError: no verdict.
     """
     at, repo = datetime.now(UTC), await _open(project)
+    if not await has_list(project, repo):
+        raise SetupError(f"{project.directory} has no features.json.", "Run `harness init` there first.")
     found = await find_edits(project, repo)
     if found.edits:
         return Gated(tuple(map(_refused, found.edits)), found.notes, at)

@@ -16,9 +16,13 @@ _SERVED = (
 )
 
 
-def asked_by(settings: Settings) -> str:
-    """The end of a prompt of a role that works on `init.sh`, with the blank line before it; empty: nothing is set."""
-    lines = [*_network(settings), *_application(settings.app)]
+def asked_by(settings: Settings, *, can_prepare: bool = True) -> str:
+    """The end of a prompt of a role that works on `init.sh`, with the blank line before it; empty: nothing is set.
+
+    Args:
+        can_prepare: it has a tool with which it can prepare itself, with the network that is allowed.
+    """
+    lines = [*_network(settings, can_prepare), *_application(settings.app)]
     if not lines:
         return ""
     lines += _SERVED if settings.app.kind != "program" else ()
@@ -26,13 +30,13 @@ def asked_by(settings: Settings) -> str:
     return f"\n\n# How this project is set up\n\nWhere this differs from the above, this counts.\n\n{told}"
 
 
-def _network(settings: Settings) -> list[str]:
+def _network(settings: Settings, can_prepare: bool) -> list[str]:
     network, prepare = settings.sandbox.prepare_network, settings.app.prepare
     if network == "off" or not prepare:
         return []
+    yourself = "also when you give it to `run_command` alone and just so" if can_prepare else "when the harness runs it"
     return [
-        f"`{prepare}` reaches {REACHES[network]}, also when you give it to `run_command` alone and just so. All else "
-        "has no network.",
+        f"`{prepare}` reaches {REACHES[network]}, {yourself}. All else has no network.",
         "Name what it makes, such as node_modules and dist, in .gitignore; lock files, which it makes, are committed.",
     ]
 

@@ -141,8 +141,11 @@ async def build(
             return begun
     options = RunOptions(max_sessions, max_turns, record)
     async with open_parts(directory, thread.thread_id, options, flags, events, stop) as parts:
+        from harness.agent import describe_agent
         from harness.coding import Coding
 
+        if parts.settings.coder.command:
+            events.emit(Noticed(text=describe_agent(parts.settings.coder)))
         coding = Coding(parts, only)
         await coding.ledger.added_by_user()  # a list that cannot be used is told now, not after the feature in work
         fresh = {"session_id": "", "blocked": ""}
@@ -187,8 +190,6 @@ async def check_claims(
     from harness import gate
 
     project = Project.find(directory)
-    if not project.features_file.exists() and find_git(project.directory) is None:
-        raise SetupError(f"{project.directory} has no features.json.", "Run `harness init` there first.")
     project.prepare_state()
 
     async def prove(feature: Feature) -> Claim:

@@ -22,6 +22,7 @@ from langgraph.channels import DeltaChannel
 from langgraph.graph import END, START, StateGraph
 from pydantic import Field, ValidationError
 
+from harness.brief import MEND
 from harness.circles import going_in_circles
 from harness.context import Context, Cut, handover_by_code, sent, shorter_cuts
 from harness.errors import Refused, ToolFailed, ToolRetry
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from harness.model import Reply
     from harness.parts import Parts
 
-Ended = Literal["", "finished", "turn limit", "time limit", "no tool calls", "context full", "stuck"]
+Ended = Literal["", "finished", "turn limit", "time limit", "no tool calls", "context full", "stuck", "agent failed"]
 
 SUMMARY_CHARACTERS = 2000
 """Of what a session leaves to the next ones."""
@@ -136,6 +137,10 @@ class Session:
         pictures: where those that tools return are kept; None: no tool returns any.
     """
 
+    mend = MEND
+    can_prepare = True
+    """Whether `prepare` has its network when the session gives it to a tool."""
+
     def __init__(
         self,
         parts: Parts,
@@ -163,6 +168,11 @@ class Session:
             "configurable": {"thread_id": self.conversation, "checkpoint_ns": ""},
             "recursion_limit": _RECURSION,
         }
+
+    @property
+    def prompt(self) -> str:
+        """The name of the role's prompt."""
+        return self._role
 
     async def run(self, system: str, message: str, attempt: int) -> SessionOutcome:
         """Work until the attempt ends.

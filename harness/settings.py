@@ -12,9 +12,9 @@ import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import ContractError
 
@@ -140,6 +140,29 @@ class SandboxSettings(_Section):
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
+class CoderSettings(_Section):
+    """Who builds: our own loop, or a command-line agent of the person's. It starts a program, so it is theirs alone."""
+
+    command: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
+    """The agent's command line; empty: our own loop. `{brief}` in a word is where the brief lies."""
+    input: Literal["stdin", "file"] = "stdin"
+    """How it gets the brief."""
+    hosts: list[HostName] = Field(default_factory=list)
+    """What it alone reaches: its endpoint."""
+    pass_env: list[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]] = Field(default_factory=list)
+    """Variables that it alone is given: its key."""
+    home: list[Annotated[str, Field(pattern=r"^~/.+")]] = Field(default_factory=list)
+    """Files and directories of the person's home, copied into its own."""
+    read_only: list[Annotated[str, Field(pattern=r"^(~/|/).+")]] = Field(default_factory=list)
+    """Where it is installed, if not below /usr or /opt; shown to it alone."""
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        if self.command and self.input == "file" and not any("{brief}" in word for word in self.command):
+            raise ValueError('with input = "file" a word of the command must hold {brief}')
+        return self
+
+
 class VerifySettings(_Section):
     """How checks are replayed."""
 
@@ -171,6 +194,7 @@ class Settings(_Section):
     app: AppSettings = Field(default_factory=AppSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
+    coder: CoderSettings = Field(default_factory=CoderSettings)
     verify: VerifySettings = Field(default_factory=VerifySettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
 

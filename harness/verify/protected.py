@@ -53,14 +53,21 @@ async def last_made(repo: Repo) -> str:
     return made[0].sha if made else "HEAD"
 
 
+async def has_list(project: Project, repo: Repo) -> bool:
+    """Whether this is a project with a list, be it that somebody took it away since the last commit."""
+    return project.features_file.exists() or await repo.read(LIST) is not None
+
+
 async def find_edits(project: Project, repo: Repo) -> Edits:
     """Compare the files as they lie with what the harness wrote last.
 
     Raises: FeatureFileError: the list cannot be read.
     """
+    base = await last_made(repo)
+    if not project.features_file.exists():
+        return Edits((Edit(LIST, f"{LIST} is gone.", await _remedy(project, repo, LIST, base)),))
     trail = await follow(project)
     edits = [Edit(_file_of(problem), problem) for problem in trail.problems]
-    base = await last_made(repo)
     edits += await _list_edits(project, repo, base, {edit.why.partition(":")[0] for edit in edits})
     if await _differs(project, repo, PROGRESS, base):
         edits.append(Edit(PROGRESS, f"{PROGRESS} is not what the harness wrote."))
@@ -107,9 +114,11 @@ def _file_of(problem: str) -> str:
 
 
 async def _remedy(project: Project, repo: Repo, name: str, base: str) -> str:
-    if name in PERSONS:
-        return f"`git restore -- {name}`, or a person commits it"
-    if await repo.read(name, base) is None:
-        return f"`rm {shlex.quote(name)}`" if (project.directory / name).exists() else ""
-    source = "" if base == "HEAD" or base == await repo.head() else f"--source={base[:12]} "
-    return f"`git restore {source}-- {shlex.quote(name)}`"
+    """The command that takes an edit back, also where it was added to the index."""
+    word, there = shlex.quote(name), (project.directory / name).exists()
+    source = "HEAD" if name in PERSONS or await repo.read(name) == await repo.read(name, base) else base[:12]
+    if await repo.read(name, source) is None:
+        back = f"`rm {word}`" if there else ""
+    else:
+        back = f"`git checkout {source} -- {word}`"
+    return f"{back}, or a person commits it" if name in PERSONS else back

@@ -110,6 +110,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda p: (p / "features.json").write_text('{"version": 1, "features": []}'),
         "features.json",
     ),
+    "the list taken away": (lambda p: (p / "features.json").unlink(), "features.json"),
     "a step of an open feature": (lambda p: edit_list(p, "delete", steps=["Open it"]), "features.json"),
     "a check": (lambda p: replace(p / "checks/add.json", "1 item left", "2 items left"), "checks/add.json"),
     "a check of its own": (
@@ -141,14 +142,19 @@ async def test_what_only_the_harness_writes_is_refused_when_somebody_else_wrote_
 
 async def test_the_words_of_a_refusal_take_it_back(project: Path) -> None:
     forge_a_pass(project)
+    git(project, "add", "features.json")
     shutil.copy(project / "checks/add.json", project / "checks/delete.json")
     said = as_text((await gate(project))[0])
     assert "delete: features.json says it passes, and line 6 of the audit says reopened" in said
     assert "`harness gate --feature ID`" in said
-    for command in ("git restore -- features.json", "rm checks/delete.json"):
+    for command in ("git checkout HEAD -- features.json", "rm checks/delete.json"):
         assert f"`{command}`" in said
         git(project, *command.split()[1:]) if command.startswith("git") else (project / "checks/delete.json").unlink()
     assert (await gate(project))[0].passed
+    commit_progress(project)
+    said = as_text((await gate(project))[0])
+    back = git(project, "rev-parse", "HEAD~1")[:12]
+    assert f"`git checkout {back} -- progress.json`" in said
 
 
 async def test_a_check_made_easier_would_pass_without_the_refusal(project: Path) -> None:

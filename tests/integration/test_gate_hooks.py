@@ -137,6 +137,22 @@ def test_a_stop_is_refused_with_the_evidence_a_few_times_and_then_let_go(project
     assert stop(project, stop_hook_active=True).returncode == 0
 
 
+@pytest.mark.parametrize("is_hooked", [True, False])
+def test_a_stand_in_agent_goes_on_until_what_it_claims_is_so(project: Path, is_hooked: bool) -> None:
+    """The twin has no hook, and stops at its first false "done"."""
+    (project / ".claude").mkdir()
+    (project / ".claude/settings.json").write_text('{"hooks": {"Stop": []}}')
+    if is_hooked:
+        install(project, "claude")
+    agent = [sys.executable, str(Path(__file__).parent / "stand_in_claude.py"), str(project)]
+    said = subprocess.run(agent, capture_output=True, text=True, check=True).stdout
+    assert said.count("All done!") == (3 if is_hooked else 1), said
+    assert [line for line in said.splitlines() if line.startswith("[hook]")] == [
+        f"[hook] exit code {code}" for code in ((2, 2, 0) if is_hooked else (0,))
+    ]
+    assert (git(project, "status", "--porcelain", "app.js") == "") == is_hooked
+
+
 def test_a_stop_with_a_forged_or_broken_list_is_refused(project: Path) -> None:
     install(project, "claude")
     text = (project / "features.json").read_text()
@@ -146,6 +162,9 @@ def test_a_stop_with_a_forged_or_broken_list_is_refused(project: Path) -> None:
     (project / "features.json").write_text(text[:-20])
     assert (stop(project).returncode, "features.json" in stop(project).stderr) == (2, True)
     (project / "features.json").unlink()
+    assert (stop(project).returncode, "features.json is gone" in stop(project).stderr) == (2, True)
+    git(project, "rm", "--quiet", "-r", "--cached", ".")
+    git(project, "commit", "--quiet", "--message", "another project")
     assert stop(project).returncode == 0, "not a project of ours"
 
 

@@ -28,7 +28,7 @@ LEVELS = [
     {"__main__", "cli", "console", "demo", "log", "report", "status"},
     {"doctor", "opening", "replaying", "runtime", "showing"},
     {"claims", "coding", "gate", "initializer"},
-    {"adopt", "brief", "budget", "circles", "coder", "context", "decisions", "desk", "documents", "existing"}
+    {"adopt", "agent", "brief", "budget", "circles", "coder", "context", "decisions", "desk", "documents", "existing"}
     | {"history", "journal", "ledger", "lessons", "manifests", "outline", "parts", "pictures", "plan_queue"}
     | {"plan_wishes", "planning", "protocol", "session", "survey", "symbols", "tools", "verify"},
     {"browser", "commits", "diffs", "fast_forward", "git", "green", "memory", "model", "normalise", "prompts"}

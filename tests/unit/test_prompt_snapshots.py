@@ -20,6 +20,7 @@ from typing import Any, cast
 import pytest
 
 from harness import planning
+from harness.agent import CUT_OFF, LEAKED
 from harness.brief import render_brief, render_evidence
 from harness.existing import Existing
 from harness.features import Feature, FeatureList, Totals
@@ -32,6 +33,7 @@ from harness.progress import SessionEntry
 from harness.prompts import load_prompt
 from harness.sandbox.policy import Policy
 from harness.session import _FINISH, _NUDGE, _SILENT
+from harness.settings import Kind
 from harness.specification import Specification
 from harness.survey import Survey
 from harness.tools.browser import browser_tools
@@ -113,6 +115,12 @@ def coder() -> str:
     picture = message_of([("browser_screenshot", "call_1", "a.png")])
     before = [said("system", load_prompt(name)) for name in ("scaffold", "adapt")]
     return "\n\n".join(["# coder", *parts, said("human", picture.text), *before])
+
+
+def agent() -> str:
+    kinds: tuple[Kind, ...] = ("web", "service", "program")
+    told = [load_prompt("agent", kind) for kind in kinds]
+    return "\n\n".join(["# agent", *(said("stdin", text) for text in (*told, CUT_OFF, LEAKED))])
 
 
 def tools() -> str:
@@ -215,7 +223,7 @@ def inside() -> str:
 
 ROLES = {
     each.__name__: each
-    for each in (coder, tools, author, binder, planner, specification, service, program, existing, inside)
+    for each in (coder, agent, tools, author, binder, planner, specification, service, program, existing, inside)
 }
 
 
