@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import shlex
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -134,7 +135,10 @@ async def show_project(
             remove_tree(place.home / left)
         proved = await _find(repo, project)
         if proved is None:
-            raise SetupError("Nothing is proved yet, so there is nothing to show.", "`harness run` builds and proves.")
+            raise SetupError(
+                "Nothing is proved yet, so there is nothing to show.",
+                f"`harness run {shlex.quote(str(project.directory))}` builds and proves.",
+            )
         stand = _Stand()
         async with _doors(stand, port) as ports:
             try:

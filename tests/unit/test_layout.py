@@ -34,7 +34,17 @@ LEVELS = [
     {"browser", "commits", "diffs", "fast_forward", "git", "green", "memory", "model", "normalise", "prompts"}
     | {"recording", "repo", "sandbox", "stale_locks", "steering", "worktree"},
     {"address", "chain", "errors", "events", "features", "lock", "plan_change", "plan_rules", "plan_text"}
-    | {"progress", "project", "questions", "settings", "specification", "state_file", "thread_audit", "threads"}
+    | {
+        "progress",
+        "project",
+        "questions",
+        "reviewing",
+        "settings",
+        "specification",
+        "state_file",
+        "thread_audit",
+        "threads",
+    }
     | {"trajectory", ""},
 ]
 """From the door to the cellar: a room imports its own level and those below. "" is the package itself."""
