@@ -319,13 +319,13 @@ class Coding:
         desk, is_committed = await self._desk(state), state["reviewing"] == "after"
         name = desk.feature.id
         self._stage("review", desk.feature.description, name)
+        where = shlex.quote(str(self.parts.project.directory))
+        waits = f"waits for your word: `harness resume {self.parts.thread_id} {where} --accept`, or --reopen TEXT."
         if self._review is None:
-            where = shlex.quote(str(self.parts.project.directory))
-            answers = f"`harness resume {self.parts.thread_id} {where} --accept`, or --reopen TEXT"
-            raise AwaitsReview(f"{name} waits for your word: {answers}.")
+            raise AwaitsReview(f"{name} {waits}")
         answer = self._review.ask(await self._proposal(desk, state, is_committed=is_committed))
         if answer.decision == "stop":
-            raise AwaitsReview(f"{name} is proved{' and committed' * is_committed}; it waits for your word.")
+            raise AwaitsReview(f"{name} is proved{' and committed' * is_committed}; it {waits}")
         settled: CodingState = {"reviewing": ""}
         if answer.decision == "accept":
             return Command(goto="record" if is_committed else "commit", update=settled)

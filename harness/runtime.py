@@ -201,8 +201,8 @@ async def check_claims(
     from harness import gate
 
     project = Project.find(directory)
-    if not project.features_file.exists() and find_git(project.directory) is None:
-        raise SetupError(f"{project.directory} has no features.json.", "Run `harness init` there first.")
+    if find_git(project.directory) is None:
+        require_begun(project)
     project.prepare_state()
 
     async def prove(feature: Feature) -> Claim:
@@ -255,7 +255,7 @@ async def change_plan(directory: Path, change: PlanChange, *, events: Events) ->
     put_in_queue(project, change)
     try:
         if read_holder(project) is None:
-            async with _open_for_person(directory, "", {}, events) as parts:
+            async with _open_for_person(directory, "", {}, events, needs_tools=False) as parts:
                 ledger = Ledger(parts)
                 if await ledger.added_by_user():
                     return "Kept. You committed features yourself: the next run takes them in, and then this."

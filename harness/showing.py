@@ -186,7 +186,7 @@ class _Showing:
             except (AppNotStarted, HarnessError) as exc:
                 shown = self.stand.served.proved if self.stand.served else None
                 rest = f"; {_named(shown)} goes on" if shown else ""
-                self.say(f"{_named(proved)} is not shown: {str(exc).splitlines()[0].rstrip(".")}{rest}.")
+                self.say(f"{_named(proved)} is not shown: {str(exc).splitlines()[0].rstrip('.')}{rest}.")
                 continue
             self.say(f"Now serving {_named(proved)}.")
 

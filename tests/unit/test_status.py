@@ -197,7 +197,7 @@ def test_a_stopped_adoption_goes_on_as_one_and_needs_no_model(project: Project) 
     assert f"`harness resume t-1 {project.directory}` goes on." in as_text(read_status(project.directory)), "planned"
     (desk / "plan.json").write_text('{"given": "feature_list.json"}')
     assert f"`harness init {project.directory} --adopt` goes on." in as_text(read_status(project.directory))
-    (desk / "plan.json").write_text('{"giv')
+    (desk / "plan.json").write_text('{"given":')
     assert f"`harness resume t-1 {project.directory}` goes on." in as_text(read_status(project.directory)), "torn"
 
 
