@@ -23,7 +23,7 @@ from harness.green import Proved, last_proved
 from harness.lock import ProjectLock, read_holder
 from harness.opening import settings_of
 from harness.project import Project
-from harness.threads import load_threads
+from harness.threads import load_threads, require_begun
 from harness.verify.app import PORTS, AppNotStarted
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ async def show_project(
     from harness.worktree import remove_tree
 
     project = Project.find(directory)
+    require_begun(project)
     repo = await asyncio.to_thread(Repo.open, project.directory)
     settings = settings_of(project.directory, flags, events)
     _require_sandbox(settings)

@@ -121,6 +121,7 @@ def asking_all_the_time(url: str) -> Iterator[list[str]]:
 
 def test_it_serves_what_is_proved_moves_on_without_a_gap_and_never_shows_what_is_not(project_dir: Path) -> None:
     write(project_dir, "one")
+    listed(project_dir, "F1")
     proved(project_dir, "F1")
     with opened(project_dir) as (url, lines, _), asking_all_the_time(url) as seen:
         assert ask(url) == "one seed"
@@ -162,6 +163,7 @@ def test_it_serves_what_is_proved_moves_on_without_a_gap_and_never_shows_what_is
 
 def test_where_nothing_is_proved_or_the_port_is_taken_it_says_so(project_dir: Path) -> None:
     write(project_dir, "one")
+    listed(project_dir)
     commit(project_dir, "a person's own")
     argv = [sys.executable, "-m", "harness", "open", str(project_dir)]
     nothing = subprocess.run(argv, capture_output=True, text=True, check=False)

@@ -177,7 +177,8 @@ def test_a_specification_file_that_says_nothing_is_named(tmp_path: Path, content
 
 def test_a_project_without_a_list_is_a_set_up_error(harness: Callable[..., Said], project_dir: Path) -> None:
     here, there = [project_dir], ["--dir", project_dir]
-    commands = [[name, *here] for name in ("status", "run", "verify", "log", "threads", "audit", "report")]
+    commands = [[name, *here] for name in ("status", "run", "verify", "log", "threads", "audit", "report", "open")]
+    commands += [["steer", "t-1", "a word", project_dir]]
     commands += [["check", "show", "F1", *there], ["check", "lint", *there], ["skip", "F1", *there]]
     for command in commands:
         said = harness(*command)
