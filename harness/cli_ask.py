@@ -42,7 +42,7 @@ def review_file(path: Path, what: str) -> str:
     while True:
         text = path.read_text(encoding="utf-8")
         typer.echo(f"\n{_folded(text)}\n")
-        said = _ask(_QUESTION, f"The {what} is kept as it is; the same command shows it again.")
+        said = ask(_QUESTION, f"The {what} is kept as it is; the same command shows it again.")
         if said.lower() in _EDIT:
             edit_file(path)
         elif said.lower() in _ACCEPT and text.strip():
@@ -105,7 +105,11 @@ def _interrupts_go_to(handler: Callable[[int, FrameType | None], Any]) -> Iterat
         signal.signal(signal.SIGINT, before)
 
 
-def _ask(question: str, when_stopped: str) -> str:
+def ask(question: str, when_stopped: str) -> str:
+    """One line of text; may be empty.
+
+    Raises: Interrupted: by Ctrl-C, with the reason that was given.
+    """
     with _interrupts_go_to(signal.default_int_handler):
         try:
             return str(typer.prompt(question, default="", show_default=False)).strip()
@@ -117,7 +121,7 @@ def choose(question: str, answers: Mapping[str, str]) -> str:
     """Ask until one of the answers is given; Ctrl-C is the last of them."""
     while True:
         try:
-            said = _ask(question, "").lower()
+            said = ask(question, "").lower()
         except Interrupted:
             return list(answers.values())[-1]
         if said in answers:

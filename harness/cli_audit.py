@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from harness.console_text import gist, one_line, wrapped
 from harness.errors import ContractError, HarnessError, SetupError
 from harness.project import Project
 from harness.thread_audit import BROKEN, NOT_WHOLE, Line, audit_file, begins_after, load_audit, readable, unanchored
-from harness.threads import load_threads
+from harness.threads import load_threads, require_begun
 
+_SHA = re.compile(r"^[0-9a-f]{40,64}\b")
 _TEXT, _DETAIL = 200, 120
 """Characters of what was done, and of what came of it."""
 
@@ -40,6 +42,7 @@ async def read_audit(directory: Path, thread_id: str) -> Audited:
     Raises: SetupError: there is no such thread here.
     """
     project = Project.find(directory)
+    require_begun(project)
     thread_id = _known(project, thread_id)
     path = audit_file(project.trajectories_dir, thread_id)
     carried = await _carried(project, thread_id)
@@ -72,15 +75,22 @@ def verified_text(found: Audited) -> str:
     return f"{said}\n{NOT_WHOLE.format(before=before)}" if (before := begins_after(found.lines)) else said
 
 
-def as_json(found: Audited) -> str:
-    """The same for a program."""
+def as_json(found: Audited, *, lines: bool = True) -> str:
+    """The same for a program.
+
+    Args:
+        lines: whether each of them is told, and not only whether they fit.
+    """
     facts = {
         "thread": found.thread_id,
         "file": str(found.path),
         "broken": found.broken.what if found.broken else "",
         "begins_after": begins_after(found.lines),
-        "lines": [line.model_dump(mode="json") for line in found.lines],
+        "count": len(found.lines),
+        "commits": found.commits,
     }
+    if lines:
+        facts["lines"] = [line.model_dump(mode="json") for line in found.lines]
     return json.dumps(facts, indent=2, ensure_ascii=False)
 
 
@@ -89,7 +99,8 @@ def _row(line: Line, longest: int, width: int) -> str:
     head = f"{line.at:%Y-%m-%d %H:%M:%S}  {one_line(line.session):<{longest}}  {decided:<20}  "
     detail = one_line(gist(line.detail), _DETAIL)
     digest = f" {line.digest[:12]}" if line.kind == "file" and line.digest else ""
-    said = f"{line.kind} {one_line(line.what, _TEXT)}{digest}"
+    what = _SHA.sub(lambda sha: sha[0][:10], line.what) if line.kind == "commit" else line.what
+    said = f"{line.kind} {one_line(what, _TEXT)}{digest}"
     return wrapped(head, f"{said}: {detail}" if detail else said, width)
 
 

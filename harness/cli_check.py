@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.errors import FeatureFileError
 from harness.events import Events, ModelCalled
 from harness.features import Feature, FeatureList
 from harness.project import Project
+from harness.threads import require_list
 
 if TYPE_CHECKING:
     from harness.verify.review import Remark
@@ -28,10 +30,14 @@ def show(directory: Path, feature_id: str, *, as_json: bool) -> str:
     from harness.verify.review import as_facts, in_words
 
     project = Project.find(directory)
+    require_list(project)
     feature = FeatureList.load(project.features_file).get(feature_id)
     path = project.checks_dir / f"{feature_id}.json"
     if not path.exists():
-        raise FeatureFileError(f"{feature_id} has no check ({path}).", "It gets one when it is built: `harness run`.")
+        raise FeatureFileError(
+            f"{feature_id} has no check ({path}).",
+            f"It gets one when it is built: `harness run {shlex.quote(str(project.directory))}`.",
+        )
     check = read_check(path, read_flows(project.checks_dir))
     elements = read_elements(project.checks_dir).locators()
     return _json(as_facts(check, feature, elements)) if as_json else plain(in_words(check, feature, elements))
@@ -43,6 +49,7 @@ def lint(directory: Path, feature_id: str, *, as_json: bool) -> tuple[str, bool]
     Raises: UnknownFeature: there is no such feature. FeatureFileError: a file is broken.
     """
     project = Project.find(directory)
+    require_list(project)
     features = FeatureList.load(project.features_file)
     wanted = [features.get(feature_id)] if feature_id else list(features.features)
     remarks = list(_remarks(project, wanted))
@@ -50,7 +57,7 @@ def lint(directory: Path, feature_id: str, *, as_json: bool) -> tuple[str, bool]
     if as_json:
         return _json([vars(remark) for remark in remarks]), is_sound
     lines = [f"{remark.level:<4}  {remark.feature_id}  {one_line(remark.text)}" for remark in remarks]
-    return "\n".join(lines) or "Nothing is wrong.", is_sound
+    return "\n".join(lines) or _nothing_wrong(project, wanted), is_sound
 
 
 async def author(
@@ -95,6 +102,15 @@ def _remarks(project: Project, features: list[Feature]) -> Iterator[Remark]:
         if feature.id in checks:
             lines = specification.quote(feature.covers) if specification else ""
             yield from review(checks[feature.id], feature, elements, "\n".join(filter(None, [lines, known.text])))
+
+
+def _nothing_wrong(project: Project, wanted: list[Feature]) -> str:
+    """How much was looked at: of nothing, nothing can be said."""
+    count = sum((project.checks_dir / f"{feature.id}.json").exists() for feature in wanted)
+    if not count:
+        which = wanted[0].id if len(wanted) == 1 else "No feature"
+        return f"{which} has {'no check' if len(wanted) == 1 else 'a check'} yet, so there is nothing to look at."
+    return f"Nothing is wrong in {count} check{'s' if count > 1 else ''}."
 
 
 def _json(facts: Any) -> str:

@@ -14,22 +14,24 @@ from typing import IO, TYPE_CHECKING, Any
 
 import typer
 
-from harness.cli_ask import confirm, is_asked, review_file
+from harness.cli_ask import ask, choose, confirm, is_asked, review_file
 from harness.console import Display, features_table, print_table, watch
 from harness.console_text import one_line
-from harness.errors import HarnessError, SetupError
+from harness.errors import HarnessError, Interrupted, SetupError
 from harness.events import Events
 from harness.project import Project
-from harness.status import current_features, resume_command
+from harness.status import current_features
 from harness.status_report import print_report
-from harness.threads import latest_thread
+from harness.threads import latest_thread, resume_command
 
 if TYPE_CHECKING:
     from harness.features import FeatureList
     from harness.opening import Stop
+    from harness.reviewing import Answer, Proposal, Review
     from harness.runtime import Ended
 
 STOPPING = "Stopping when the model has answered or the replay is over; once more stops at once."
+FILES_SHOWN = 20
 Work = Callable[[Events, "Stop", Display], Awaitable["Ended"]]
 """A run that has not begun."""
 _LOOKS_LIKE_A_PATH = re.compile(
@@ -92,16 +94,33 @@ def run_initialise(
 
 
 def run_build(
-    directory: Path, thread: str | None, must_exist: bool, flags: dict[str, Any], record: Path | None, **limits: Any
+    directory: Path,
+    thread: str | None,
+    must_exist: bool,
+    flags: dict[str, Any],
+    record: Path | None,
+    *,
+    review: str = "",
+    answer: Answer | None = None,
+    **limits: Any,
 ) -> Work:
-    """`harness run` and `harness resume`."""
+    """`harness run` and `harness resume`.
+
+    Args:
+        review: `features` or `commits`: what is proved is shown, and a decision asked for.
+        answer: to a question that an earlier run left open.
+
+    Raises: typer.BadParameter: nobody is there to be asked.
+    """
+    if review and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise typer.BadParameter("It asks you, and this is no terminal.", param_hint="--review")
 
     def work(events: Events, stop: Stop, display: Display) -> Awaitable[Ended]:
         from harness.runtime import build
 
         return build(
             directory, thread_id=thread, must_exist=must_exist, record=record, flags=flags, events=events, stop=stop,
-            **_asked(display, yes=False), **limits,
+            approval=_approval(review, answer, display), **_asked(display, yes=False), **limits,
         )  # fmt: skip
 
     return work
@@ -241,3 +260,49 @@ def _review(draft: Path, display: Display) -> str:
     """Show a specification that a model wrote; what to change, or nothing."""
     with display.paused():
         return review_file(draft, "specification")
+
+
+def _approval(mode: str, answer: Answer | None, display: Display) -> Review | None:
+    from harness.reviewing import Review
+
+    if not mode and answer is None:
+        return None
+    left = [answer] if answer else []
+
+    def ask(proposal: Proposal) -> Answer:
+        return left.pop() if left else _decide(proposal, display)
+
+    return Review(mode, ask)  # type: ignore[arg-type]  # the command line knows the modes
+
+
+def _decide(proposal: Proposal, display: Display) -> Answer:
+    """Show what is proved and ask. Ctrl-C stops."""
+    from harness.reviewing import Answer
+
+    with display.paused():
+        typer.echo(proposal_text(proposal))
+        answers = {"a": "accept", "r": "reopen", "s": "stop"}
+        said = choose("Accept (a), have it done again (r), stop here (s)", answers)
+        try:
+            word = ask("What should be different", "") if said == "reopen" else ""
+        except Interrupted:
+            said, word = "stop", ""
+    return Answer(said, word)  # type: ignore[arg-type]  # one of the three answers
+
+
+def proposal_text(proposal: Proposal) -> str:
+    """What a person is asked about: what it is, how it was proved, where that can be seen, what changed."""
+    where = f"committed as {proposal.commit_sha[:10]}" if proposal.commit_sha else "not committed yet"
+    rows = {
+        "proof": proposal.proof,
+        "coder": proposal.summary,
+        "evidence": proposal.evidence,
+        "change": str(proposal.diff) if proposal.diff else "",
+    }
+    lines = [f"{proposal.feature_id} passed, {where}: {one_line(proposal.description)}"]
+    lines += [f"  {name:<9} {one_line(text, 600)}" for name, text in rows.items() if text]
+    for file in proposal.diff.files[:FILES_SHOWN] if proposal.diff else ():
+        count = "not text" if file.added is None else f"+{file.added} -{file.removed}"
+        lines.append(f"  {'':<9} {one_line(file.path)} {count}")
+    more = len(proposal.diff.files) - FILES_SHOWN if proposal.diff else 0
+    return "\n".join([*lines, *([f"  {'':<9} {more} more"] if more > 0 else [])])

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import SetupError
 from harness.project import Project, read_holder
 from harness.steering import Steering
-from harness.threads import load_threads
+from harness.threads import load_threads, require_begun
 
 
 def say(directory: Path, thread_id: str, text: str) -> str:
@@ -18,6 +18,7 @@ def say(directory: Path, thread_id: str, text: str) -> str:
     Raises: SetupError: there is no such thread, or nothing was said.
     """
     project = Project.find(directory)
+    require_begun(project)
     known = [record.thread_id for record in load_threads(project)]
     if thread_id not in known:
         listed = ", ".join(known) or "none yet"

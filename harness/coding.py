@@ -4,6 +4,8 @@
                            |                     ^          |
                            `-> end               `- failed -+-> park -> record
 
+Where a person wants to see what is proved, `review` asks them, before the commit or after it.
+
 A feature that is claimed to be there is verified before anything is coded: its session has no turn, the tree is judged
 as it is, and where the claim does not hold it is taken away (`refute`) and the feature built later like any other.
 
@@ -14,6 +16,7 @@ out of the graph at a safe point; the checkpoint before that node is where the n
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,7 +29,8 @@ from harness.agent import agent_session
 from harness.coder import clear_scratch, coder_session
 from harness.commits import begun_unasked, make_trailers
 from harness.desk import Desk
-from harness.errors import FeaturesOpen, Finished, RepoError, SetupError
+from harness.diffs import read_diff
+from harness.errors import AwaitsReview, FeaturesOpen, Finished, RepoError, SetupError
 from harness.events import Committed, ContractWritten, Decided, Noticed, SessionStarted, StageStarted, StateChanged
 from harness.features import (
     NEEDS_DECISION,
@@ -38,6 +42,7 @@ from harness.features import (
     park,
     refute,
     reopen,
+    reopened_because,
 )
 from harness.ledger import Ledger
 from harness.lessons import Lessons
@@ -46,18 +51,23 @@ from harness.progress import Outcome, SessionEntry
 from harness.project import write_atomic
 from harness.prompts import load_prompt
 from harness.protocol import asked_by
+from harness.reviewing import Proposal
 from harness.session import forget
 from harness.verify import audit
 from harness.verify.author import contract_words
+from harness.verify.hall import OWN_FILES
 from harness.verify.regression import Earlier, regress_tree
 from harness.verify.verdict import Verdict, verify_feature
 
 if TYPE_CHECKING:
     from harness.parts import Parts
+    from harness.reviewing import Review
     from harness.session import SessionOutcome
     from harness.verify.check import Check
 
-Node = Literal["orient", "regress", "select", "contract", "session", "verify", "commit", "refute", "park", "record"]
+Node = Literal[
+    "orient", "regress", "select", "contract", "session", "verify", "review", "commit", "refute", "park", "record"
+]
 
 FOR_A_PERSON = ("disputed:", "needs ", SKIPPED)
 """How the reasons begin for which another try is no help."""
@@ -112,6 +122,8 @@ class CodingState(TypedDict, total=False):
     regressed_all: bool
     reopened: bool
     """Parked features were given their second chance."""
+    reviewing: Literal["", "before", "after"]
+    """Whether a person is asked about the feature, before its commit or after it."""
     blocked: str
     """Why nothing that is claimed could be proved now, whatever it is; of this run."""
 
@@ -121,10 +133,11 @@ class Coding:
 
     Args:
         only: build this feature alone; empty: all. A wish of this run, so it is not in the state.
+        review: a person wants to see what is proved; None: nobody is asked.
     """
 
-    def __init__(self, parts: Parts, only: str = "") -> None:
-        self.parts, self.only = parts, only
+    def __init__(self, parts: Parts, only: str = "", review: Review | None = None) -> None:
+        self.parts, self.only, self._review = parts, only, review
         self.ledger = Ledger(parts)
         self._is_done_alone = False
 
@@ -132,8 +145,8 @@ class Coding:
         """Compile the graph over the run's checkpointer."""
         graph = StateGraph(CodingState)
         nodes = (
-            self.orient, self.regress, self.select, self.contract, self.session, self.verify, self.commit, self.refute,
-            self.park, self.record,
+            self.orient, self.regress, self.select, self.contract, self.session, self.verify, self.review, self.commit,
+            self.refute, self.park, self.record,
         )  # fmt: skip
         for node in nodes:
             graph.add_node(node.__name__, node)
@@ -258,8 +271,10 @@ class Coding:
         desk.keep_verdict(verdict, state["session_id"])
         update: CodingState = {"seconds": _add(state, "verify", started)}
         if verdict.passed:
-            green = {"outcome": "passed", "regressed_all": verdict.regressed_all}
-            return Command(goto="commit", update={**update, **green})
+            update |= {"outcome": "passed", "regressed_all": verdict.regressed_all}
+            if self._review and self._review.mode == "commits":
+                return Command(goto="review", update={**update, "reviewing": "before"})
+            return Command(goto="commit", update=update)
         if verdict.meaningless and not state.get("rewritten") and (await desk.contract()).by == "author":
             self._notice(f"{desk.feature.id}: the contract is written again, because part of it can never fail.")
             await desk.rewrite(verdict)
@@ -295,8 +310,37 @@ class Coding:
         if begun := begun_unasked(await (await self.ledger.tree()).changed_files(state["base_sha"])):
             names = ", ".join(begun)
             self._notice(f"{feature.id} changes files that other programs of yours act on unasked: {names}.", "warning")
-        green = {"green_sha": sha} if state["regressed_all"] else {}
-        return Command(goto="record", update={**green, "commits": state.get("commits", 0) + 1})
+        done: CodingState = {"commits": state.get("commits", 0) + 1}
+        done |= {"green_sha": sha} if state["regressed_all"] else {}
+        if self._review and self._review.mode == "features":
+            return Command(goto="review", update={**done, "reviewing": "after"})
+        return Command(goto="record", update=done)
+
+    async def review(self, state: CodingState) -> Command[Node]:
+        """Ask the person. Replay: asked again; what they said is committed once.
+
+        Raises: AwaitsReview: they stopped, or nobody is there to be asked.
+        """
+        desk, is_committed = await self._desk(state), state["reviewing"] == "after"
+        name = desk.feature.id
+        self._stage("review", desk.feature.description, name)
+        where = shlex.quote(str(self.parts.project.directory))
+        waits = f"waits for your word: `harness resume {self.parts.thread_id} {where} --accept`, or --reopen TEXT."
+        if self._review is None:
+            raise AwaitsReview(f"{name} {waits}")
+        answer = self._review.ask(await self._proposal(desk, state, is_committed=is_committed))
+        if answer.decision == "stop":
+            raise AwaitsReview(f"{name} is proved{' and committed' * is_committed}; it {waits}")
+        settled: CodingState = {"reviewing": ""}
+        if answer.decision == "accept":
+            return Command(goto="record" if is_committed else "commit", update=settled)
+        reason = reopened_because(answer.word)
+        if is_committed:
+            await self._change(name, "reopened", reason, by="person")
+            return Command(goto="record", update=settled)
+        await self._set_aside(state["session_id"], await self.ledger.head())
+        await self._change(name, "reopened", reason, self._entries(state, "failed"), by="person")
+        return Command(goto="record", update={**settled, "outcome": "failed"})
 
     async def refute(self, state: CodingState) -> Command[Node]:
         """Take a claim away that did not hold. Replay: as commit; the verdict is the one on the desk."""
@@ -315,8 +359,10 @@ class Coding:
         check = None
         if reason.startswith(FOR_ACCEPTANCE):
             check, name = await desk.check(), desk.feature.id
+            where = f"--dir {shlex.quote(str(self.parts.project.directory))}"
             self._notice(
-                f"{name} waits for you: `harness check show {name}`, then `harness check accept|amend {name}`."
+                f"{name} waits for you: `harness check show {name} {where}`, "
+                f"then `harness check accept|amend {name} {where}`."
             )
         await self._change(desk.feature.id, "parked", reason, self._entries(state, "parked"), check)
         return Command(goto="record", update={"outcome": "parked"})
@@ -335,6 +381,20 @@ class Coding:
         await self._close(session_id)
         self._is_done_alone = bool(self.only) and state["outcome"] in ("passed", "parked")
         return Command(goto="orient", update={"session_id": ""})
+
+    async def _proposal(self, desk: Desk, state: CodingState, *, is_committed: bool) -> Proposal:
+        """What the person is shown."""
+        verdict, tree = desk.verdict(), await self.ledger.tree()
+        sha = await self.ledger.head() if is_committed else (await tree.snapshot(OWN_FILES)).sha
+        return Proposal(
+            feature_id=desk.feature.id,
+            description=desk.feature.description,
+            summary=state.get("summary", ""),
+            proof=". ".join(filter(None, (verdict.proof_words, verdict.regressed))),
+            evidence=verdict.evidence,
+            commit_sha=sha if is_committed else "",
+            diff=await read_diff(self.parts.repo, sha, OWN_FILES),
+        )
 
     async def _open_session(self, state: CodingState, feature: Feature) -> Command[Node]:
         """Number a new session; a super-step of its own, so that a kill later finds the number."""
@@ -461,13 +521,14 @@ class Coding:
         reason: str,
         entries: Sequence[SessionEntry] = (),
         check: Check | None = None,
+        by: Literal["harness", "person"] = "harness",
     ) -> None:
         """A state commit: the list changes, the code does not. A check is kept for a person to decide on."""
         features = await self.ledger.features()
         changed = _CHANGES[change](features, feature_id, reason)
         await self.ledger.commit_state(feature_id, change, reason, changed, entries, check=check)
         Desk(self.parts, self.ledger, changed.get(feature_id)).drop_contract()
-        self.parts.events.emit(StateChanged(feature_id=feature_id, change=change, reason=reason))
+        self.parts.events.emit(StateChanged(feature_id=feature_id, change=change, reason=reason, by=by))
 
     def _entries(self, state: CodingState, outcome: Outcome) -> list[SessionEntry]:
         """What the sessions on the feature did, the last one last."""

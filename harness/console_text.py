@@ -129,6 +129,8 @@ def _binding(event: events.NamesBound) -> str:
 
 
 def _replay(event: events.CheckReplayed) -> str:
+    if event.purpose == "verify":
+        return one_line(f"replayed {event.feature_id} ({event.seconds:.1f} s)")  # the result tells why it failed
     if event.purpose in ("red", "perturb") or event.passed:
         return ""  # failing is what these are for
     return one_line(f"replay {event.feature_id} ({event.purpose}) failed: {gist(event.reason)}", 400)
@@ -148,7 +150,10 @@ def _commit(event: events.Committed) -> str:
 
 
 def _state(event: events.StateChanged) -> str:
-    return one_line(f"{event.change} {event.feature_id}: {gist(event.reason)}", 600).removesuffix(":")
+    reason = gist(event.reason).removeprefix(f"{event.change} ")
+    is_told = reason != gist(event.reason)  # by the reason itself: "reopened by a person"
+    said = f"{event.feature_id} {event.change} " if is_told else f"{event.change} {event.feature_id}: "
+    return one_line(said + reason, 600).removesuffix(":")
 
 
 def _network(event: events.NetworkAsked) -> str:

@@ -6,13 +6,14 @@ it again and no coder can dispute it, but what it expects must still be seen in 
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.desk import Desk
 from harness.errors import FeatureFileError, SetupError
 from harness.events import StateChanged
-from harness.features import REOPENED_BY_PERSON, SKIPPED, park, reopen
+from harness.features import SKIPPED, park, reopen, reopened_because
 from harness.state_file import file_errors, parse_json
 from harness.verify.author import Agreed, Known, agree, draft_for, draft_problems, write_contract
 from harness.verify.check import Check
@@ -36,11 +37,15 @@ async def accept(parts: Parts, ledger: Ledger, feature_id: str) -> str:
     """
     feature, check = (await ledger.features()).get(feature_id), await ledger.check(feature_id)
     if feature.passes:
-        raise SetupError(f"{feature_id} passes; there is nothing to accept.", "`harness check show` prints its check.")
+        raise SetupError(
+            f"{feature_id} passes; there is nothing to accept.",
+            f"`harness check show {feature_id} --dir {_where(parts)}` prints its check.",
+        )
     if check is None:
         raise SetupError(
             f"No contract of {feature_id} is kept.",
-            f"It is kept when a person must decide; `harness check amend {feature_id} --file FILE` gives one.",
+            "It is kept when a person must decide. "
+            f"`harness check amend {feature_id} --file FILE --dir {_where(parts)}` gives one.",
         )
     on_word = feature.reason.startswith("needs a person:")
     amended = {name: _accepted(each, on_word=on_word) for name, each in (check.amended or {}).items()}
@@ -73,7 +78,8 @@ async def amend(parts: Parts, ledger: Ledger, feature_id: str, text: str, name: 
         agreed = await write_contract(parts.model, feature, said, known, conversation)
     contract = agreed.contract.model_copy(update={"by": "person"})
     await _decide(parts, ledger, feature, Check(contract=contract), f"amended by a person ({name})")
-    return f"{feature_id} is open with the contract you gave; `harness run --feature {feature_id}` builds it."
+    builds = f"`harness run {_where(parts)} --feature {feature_id}`"
+    return f"{feature_id} is open with the contract you gave; {builds} builds it."
 
 
 async def skip(parts: Parts, ledger: Ledger, feature_id: str, why: str) -> str:
@@ -86,12 +92,14 @@ async def skip(parts: Parts, ledger: Ledger, feature_id: str, why: str) -> str:
     feature = features.get(feature_id)
     if feature.passes or feature.reason.startswith(SKIPPED):
         state = "passes" if feature.passes else "is skipped already"
-        raise SetupError(f"{feature_id} {state}.", f"`harness reopen {feature_id}` has it built anew.")
+        raise SetupError(
+            f"{feature_id} {state}.", f"`harness reopen {feature_id} --dir {_where(parts)}` has it built anew."
+        )
     reason = f"{SKIPPED}{_because(why)}"
     await _commit(parts, ledger, park(features, feature_id, reason), feature_id, "parked", reason)
     waiting = [f.id for f in features.features if feature_id in f.depends_on and not f.passes]
     also = f" What depends on it waits too: {', '.join(waiting)}." if waiting else ""
-    return f"{feature_id} is skipped until `harness reopen {feature_id}`.{also}"
+    return f"{feature_id} is skipped until `harness reopen {feature_id} --dir {_where(parts)}`.{also}"
 
 
 async def redo(parts: Parts, ledger: Ledger, feature_id: str, why: str) -> str:
@@ -102,10 +110,10 @@ async def redo(parts: Parts, ledger: Ledger, feature_id: str, why: str) -> str:
     features = await ledger.features()
     feature = features.get(feature_id)
     if not feature.passes and feature.status == "open":
-        raise SetupError(f"{feature_id} is open.", f"`harness run --feature {feature_id}` builds it.")
-    reason = f"{REOPENED_BY_PERSON}{_because(why)}"
+        raise SetupError(f"{feature_id} is open.", f"`harness run {_where(parts)} --feature {feature_id}` builds it.")
+    reason = reopened_because(why)
     await _commit(parts, ledger, reopen(features, feature_id, reason), feature_id, "reopened", reason)
-    return f"{feature_id} is open and comes next; `harness run` builds it."
+    return f"{feature_id} is open and comes next; `harness run {_where(parts)}` builds it."
 
 
 async def keep_draft(ledger: Ledger, feature: Feature, check: Check) -> None:
@@ -155,6 +163,10 @@ async def _commit(
     await ledger.commit_state(feature_id, change, reason, features, (), check=check, occasion=occasion)
     Desk(parts, ledger, features.get(feature_id)).drop_contract()
     parts.events.emit(StateChanged(feature_id=feature_id, change=change, reason=reason, by="person"))
+
+
+def _where(parts: Parts) -> str:
+    return shlex.quote(str(parts.project.directory))
 
 
 def _because(why: str) -> str:

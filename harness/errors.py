@@ -8,7 +8,7 @@
     `- AdapterError               the outside failed                                               exit 5
        |- ModelError  RepoError  BrowserError  RecallError  ShellError
     StopRun                       not a fault: why a run ended; its name is the exit_status
-    |- Finished (0)  FeaturesOpen (1)  TurnLimit  CostLimit  TimeLimit (1)  Interrupted (130)
+    |- Finished (0)  FeaturesOpen  AwaitsReview (1)  TurnLimit  CostLimit  TimeLimit (1)  Interrupted (130)
     ToolRetry / ToolFailed        text for the model: mend the call / choose another way
 
 Each adapter maps its library's exceptions in one context manager, most specific first, with `raise ... from exc`.
@@ -112,6 +112,10 @@ class CostLimit(StopRun):
 
 class TimeLimit(StopRun):
     """The minutes allowed are used up."""
+
+
+class AwaitsReview(StopRun):
+    """What is proved waits for a person's word."""
 
 
 class Interrupted(StopRun):

@@ -300,6 +300,14 @@ SKIPPED = "skipped by a person"
 """How the reason begins when nobody but a person may take it up again."""
 REOPENED_BY_PERSON = "reopened by a person"
 """How the reason begins when a person wants it done again; nothing was found to be broken."""
+
+
+def reopened_because(word: str) -> str:
+    """The reason of what a person wants done again."""
+    said = " ".join(word.split())
+    return f"{REOPENED_BY_PERSON}: {said}" if said else REOPENED_BY_PERSON
+
+
 NEEDS_DECISION = "needs decision:"
 """How the reason begins when only a person can say whether an earlier feature may change."""
 

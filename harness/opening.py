@@ -104,12 +104,14 @@ async def open_parts(
     *,
     create: bool = False,
     needs_model: bool = True,
+    needs_tools: bool = True,
 ) -> AsyncIterator[Parts]:
     """Open everything a run needs, the project's lock first.
 
     Args:
         create: make a repository where there is none.
         needs_model: whether a model must be named now, and not only when it is asked.
+        needs_tools: whether anything of the project is run, or shown in a browser.
 
     Raises: SetupError: what is missing, and the command that mends it.
     """
@@ -129,7 +131,8 @@ async def open_parts(
         project = Project.find(directory)
         lock = stack.enter_context(ProjectLock(project, thread_id))
         _require_writable(project.directory, repo.git.common_dir)
-        _require_tools(settings, events)
+        if needs_tools:
+            _require_tools(settings, events)
         repo.require_identity()
         await _require_branch(repo)
         for journal in project.rooms_dir.glob("*.jsonl"):
@@ -155,7 +158,8 @@ async def open_parts(
         thread_audit = await _open_audit(project, repo, thread_id, model.redact)
         stack.callback(thread_audit.close)
         stack.callback(events.listen(thread_audit))
-        events.emit(_sandbox_decided(settings.sandbox))
+        if needs_tools:
+            events.emit(_sandbox_decided(settings.sandbox))
         checkpointer = await stack.enter_async_context(open_checkpoints(project.checkpoints_file))
         budget = Budget(settings.limits, meter, options.max_turns, options.max_sessions, lambda: stop.requested)
         if meter.earlier is None:

@@ -7,7 +7,10 @@ another try may or may not help.
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,12 +39,13 @@ class Question:
     answers: tuple[Answer, ...]
 
 
-def question_of(feature: Feature, directory: Path) -> Question | None:
+def question_of(feature: Feature, directory: Path, known: Collection[str] = ()) -> Question | None:
     """What a feature waits to be told; None: it waits for nobody.
 
     Args:
         feature: of the list.
         directory: the project's, named in the commands so that they work anywhere.
+        known: ids of the list, to find those that the reason names.
     """
     if feature.status != "parked":
         return None
@@ -57,8 +61,9 @@ def question_of(feature: Feature, directory: Path) -> Question | None:
         right = Answer("It is so, on my word", f"harness check accept {name} {where}")
         return Question("Nothing could make part of the check fail. Do you take it on your word?", (show, right, amend))
     if feature.reason.startswith(NEEDS_DECISION):
-        commit = f"git -C {shlex.quote(str(directory))} commit --message 'it may change' features.json"
-        may = Answer(f"It may: add the ids to `changes` of {name} in features.json, then", commit)
+        named = set(re.findall(r"[A-Za-z0-9_-]+", feature.reason)) & set(known) - {name}
+        changes = json.dumps({"changes": sorted({*feature.changes, *named})})
+        may = Answer("It may", f"echo {shlex.quote(changes)} | harness plan amend {name} --file - --yes {where}")
         return Question("May it change what is proved already?", (may, skip))
     if feature.reason.startswith(SKIPPED):
         return Question("You set it aside. Is it wanted again?", (Answer("Have it built", again.command),))

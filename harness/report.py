@@ -256,7 +256,9 @@ async def _told(sources: _Sources, feature: Feature, room: int) -> Told:
         check=tuple(_in_words(check, feature, shown)) if check else shown.steps,
         shown=shown,
         evidence=str(evidence) if evidence else "",
-        question=question_of(feature, status.project.directory),
+        question=question_of(
+            feature, status.project.directory, [f.id for f in status.features.features] if status.features else ()
+        ),
     )
 
 

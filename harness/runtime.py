@@ -20,7 +20,16 @@ from harness.events import Events, Noticed, RunEnded
 from harness.features import FeatureList
 from harness.opening import RunOptions, Stop, open_parts, settings_of
 from harness.project import Project, check_name, find_git, read_holder
-from harness.threads import ThreadRecord, given_spec, latest_thread, load_threads, new_thread_id, save_thread
+from harness.threads import (
+    ThreadRecord,
+    given_spec,
+    latest_thread,
+    load_threads,
+    new_thread_id,
+    require_begun,
+    resume_command,
+    save_thread,
+)
 
 if TYPE_CHECKING:
     from harness.adopt import Adopted
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
     from harness.ledger import Ledger
     from harness.parts import Parts
     from harness.plan_change import PlanChange
+    from harness.reviewing import Review
     from harness.verify.drafting import Drafted
     from harness.verify.standalone import Replays
 
@@ -38,6 +48,8 @@ if TYPE_CHECKING:
 Stage = Literal["init", "build"]
 _RECURSION = 1_000_000
 """Super-steps of one invocation; LangGraph's default ends a long build."""
+_OF_THE_LIST = {"Finished", "FeaturesOpen", "Decided"}
+"""Ends whose reason tells how far the list was, which a decision changes."""
 _BETWEEN = {"orient", "regress", "select"}
 """Nodes before which no feature is in work: a run that finds a thread there begins by looking at everything again."""
 
@@ -104,6 +116,7 @@ async def build(
     max_turns: int = 0,
     accept: Callable[[FeatureList], bool] | None = None,
     review: Callable[[Path], str] | None = None,
+    approval: Review | None = None,
     record: Path | None = None,
     flags: dict[str, Any],
     events: Events,
@@ -115,6 +128,7 @@ async def build(
         thread_id: None: the latest thread, or a new one.
         must_exist: refuse a thread that has not been started.
         accept, review: as for `initialise`.
+        approval: how a person is asked about what is proved; None: nobody is.
 
     Raises: HarnessError: what happened and what to do.
     """
@@ -146,7 +160,7 @@ async def build(
 
         if parts.settings.coder.command:
             events.emit(Noticed(text=describe_agent(parts.settings.coder)))
-        coding = Coding(parts, only)
+        coding = Coding(parts, only, approval)
         await coding.ledger.added_by_user()  # a list that cannot be used is told now, not after the feature in work
         fresh = {"session_id": "", "blocked": ""}
         return await _drive(parts, coding.build(), "build", fresh, only, coding.is_current)
@@ -222,8 +236,12 @@ async def decide(directory: Path, feature_id: str, decision: Decision, *, events
     """
     from harness.ledger import Ledger
 
-    async with _open_for_person(directory, feature_id, {}, events) as parts:
-        return await decision(parts, Ledger(parts), feature_id)
+    async with _open_for_person(directory, feature_id, {}, events, needs_tools=False) as parts:
+        said = await decision(parts, Ledger(parts), feature_id)
+        thread = next(each for each in load_threads(parts.project) if each.thread_id == parts.thread_id)
+        if thread.stage == "build" and thread.exit_status in _OF_THE_LIST:
+            _record(parts, "build", "Decided", f"A person decided since: {said}")
+        return said
 
 
 async def change_plan(directory: Path, change: PlanChange, *, events: Events) -> str:
@@ -238,7 +256,7 @@ async def change_plan(directory: Path, change: PlanChange, *, events: Events) ->
     put_in_queue(project, change)
     try:
         if read_holder(project) is None:
-            async with _open_for_person(directory, "", {}, events) as parts:
+            async with _open_for_person(directory, "", {}, events, needs_tools=False) as parts:
                 ledger = Ledger(parts)
                 if await ledger.added_by_user():
                     return "Kept. You committed features yourself: the next run takes them in, and then this."
@@ -280,13 +298,14 @@ async def author_check(
 
 @asynccontextmanager
 async def _open_for_person(
-    directory: Path, feature_id: str, flags: dict[str, Any], events: Events
+    directory: Path, feature_id: str, flags: dict[str, Any], events: Events, *, needs_tools: bool = True
 ) -> AsyncIterator[Parts]:
     """The parts of a run that makes no session: on the latest thread, or on a new one."""
     project = Project.find(directory)
     thread = _thread_to_build(project, None, False)
     _require_files(project, feature_id)
-    async with open_parts(directory, thread.thread_id, RunOptions(), flags, events, Stop(), needs_model=False) as parts:
+    needs = {"needs_model": False, "needs_tools": needs_tools}
+    async with open_parts(directory, thread.thread_id, RunOptions(), flags, events, Stop(), **needs) as parts:
         if not any(known.thread_id == thread.thread_id for known in load_threads(project)):
             _record(parts, "build", "Decided", f"A person decided about {feature_id or 'the plan'}.")
         yield parts
@@ -346,7 +365,8 @@ def _ended(parts: Parts, stage: Stage, ended: StopRun | None) -> Ended:
 
 
 def _again(parts: Parts) -> str:
-    return f"harness resume {parts.thread_id} {shlex.quote(str(parts.project.directory))}"
+    record = next(each for each in load_threads(parts.project) if each.thread_id == parts.thread_id)
+    return resume_command(parts.project, record)
 
 
 def _record(parts: Parts, stage: Stage, exit_status: str, reason: str = "") -> None:
@@ -382,7 +402,7 @@ def _thread_to_initialise(directory: Path, thread_id: str | None, spec: str, eve
     if project.features_file.exists() and not any(t.thread_id == thread_id for t in unfinished):
         raise SetupError(
             f"{project.features_file} exists: the project is initialised already.",
-            "Run `harness run`, or choose another directory.",
+            f"Run `harness run {shlex.quote(str(project.directory))}`, or choose another directory.",
         )
     return check_name(thread_id) if thread_id else new_thread_id()
 
@@ -424,8 +444,7 @@ def _thread_to_build(project: Project, thread_id: str | None, must_exist: bool) 
         raise SetupError(f"There is no thread {thread_id!r} in {project.directory}.", f"Threads here: {listed}.")
     if thread_id is None and (latest := latest_thread(project)):
         return latest
-    if not project.features_file.exists():
-        raise SetupError(f"{project.directory} has no features.json.", "Run `harness init` there first.")
+    require_begun(project)
     now = datetime.now(UTC)
     name = check_name(thread_id) if thread_id else new_thread_id()
     return ThreadRecord(thread_id=name, stage="build", started=now, updated=now)

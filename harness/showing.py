@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import shlex
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -22,7 +23,7 @@ from harness.green import Proved, last_proved
 from harness.lock import ProjectLock, read_holder
 from harness.opening import settings_of
 from harness.project import Project
-from harness.threads import load_threads
+from harness.threads import load_threads, require_begun
 from harness.verify.app import PORTS, AppNotStarted
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ PORT = 8000
 """Where it is served unless somebody says otherwise or somebody else is there."""
 APART = 10
 """Between the ports that are tried then."""
+DRAIN_SECONDS = 2.0
+"""How long connections of the old one are waited for."""
+ENDING_SECONDS = 2.0
+"""How long one that refuses a connection may take to end."""
 LOOK_SECONDS = 0.5
 """Between two looks at the branches' files; git is asked only when one changed."""
 
@@ -48,20 +53,40 @@ class _Stand:
     served: Served | None = None
     held: AsyncExitStack = field(default_factory=AsyncExitStack)
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
-    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while it is started, stopped or connected to."""
+    carrying: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Connections that are open."""
 
     async def dial(self, place: int) -> socket.socket:
-        """A connection to the application; one that ended is started again first."""
-        await self.is_open.wait()
-        served = self.served
-        if served is None:
-            raise ConnectionRefusedError("nothing is served")
-        async with self.starting:
-            if not served.is_running and self.is_open.is_set():
-                try:
-                    await served.start()
-                except (AppNotStarted, HarnessError) as exc:
-                    raise ConnectionRefusedError(str(exc)) from exc
+        """A connection to the application, once there is one; one that ended is started again first."""
+        while True:
+            await self.is_open.wait()
+            async with self.changing:
+                if self.served is None or not self.is_open.is_set():
+                    continue
+                made = await self._connected(self.served, place)
+                if task := asyncio.current_task():  # the one that carries it until it is over
+                    self.carrying.add(task)
+                    task.add_done_callback(self.carrying.discard)
+                return made
+
+    async def drained(self) -> None:
+        """Wait for what is being answered; a connection that is kept open is not waited for long."""
+        if self.carrying:
+            await asyncio.wait(set(self.carrying), timeout=DRAIN_SECONDS)
+
+    async def _connected(self, served: Served, place: int) -> socket.socket:
+        """A connection; one that refuses may just be ending, so it is looked at again before that is believed."""
+        try:
+            return await served.connect(place)
+        except OSError:
+            if not await served.ended(ENDING_SECONDS):
+                raise
+        try:
+            await served.start()
+        except (AppNotStarted, HarnessError) as exc:
+            raise ConnectionRefusedError(str(exc)) from exc
         return await served.connect(place)
 
 
@@ -122,6 +147,7 @@ async def show_project(
     from harness.worktree import remove_tree
 
     project = Project.find(directory)
+    require_begun(project)
     repo = await asyncio.to_thread(Repo.open, project.directory)
     settings = settings_of(project.directory, flags, events)
     _require_sandbox(settings)
@@ -134,7 +160,10 @@ async def show_project(
             remove_tree(place.home / left)
         proved = await _find(repo, project)
         if proved is None:
-            raise SetupError("Nothing is proved yet, so there is nothing to show.", "`harness run` builds and proves.")
+            raise SetupError(
+                "Nothing is proved yet, so there is nothing to show.",
+                f"`harness run {shlex.quote(str(project.directory))}` builds and proves.",
+            )
         stand = _Stand()
         async with _doors(stand, port) as ports:
             try:
@@ -182,7 +211,7 @@ class _Showing:
             except (AppNotStarted, HarnessError) as exc:
                 shown = self.stand.served.proved if self.stand.served else None
                 rest = f"; {_named(shown)} goes on" if shown else ""
-                self.say(f"{_named(proved)} is not shown: {str(exc).splitlines()[0]}{rest}.")
+                self.say(f"{_named(proved)} is not shown: {str(exc).splitlines()[0].rstrip('.')}{rest}.")
                 continue
             self.say(f"Now serving {_named(proved)}.")
 
@@ -210,7 +239,8 @@ class _Showing:
             stand.is_open.clear()
             before, old = stand.served, stand.held
             try:
-                async with stand.starting:
+                async with stand.changing:
+                    await stand.drained()
                     if before:
                         await before.stop()
                     await served.start()

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.console_text import gist, one_line, wrapped
-from harness.errors import SetupError
-from harness.features import Feature, FeatureList, Totals
+from harness.features import REOPENED_BY_PERSON, Feature, FeatureList, Totals
 from harness.lock import Holder
 from harness.progress import Progress, ProgressTotals
 from harness.project import Project, read_holder
 from harness.steering import Steering, Word
-from harness.threads import ThreadRecord, given_spec, latest_thread
+from harness.threads import ThreadRecord, latest_thread, require_begun, resume_command
 from harness.verify.history import History
 from harness.verify.last import LastVerify, load_last
 
@@ -73,8 +72,8 @@ def read_status(directory: Path | str) -> Status:
     ours = _load(project)
     place = worktree_of(project, thread.thread_id) if thread else None
     theirs = _load(place) if place else None
-    if ours is None and theirs is None and thread is None:
-        raise SetupError(f"{project.directory} has no features.json.", "Run `harness init` there first.")
+    if ours is None and theirs is None:
+        require_begun(project)
     is_behind = theirs is not None and (ours is None or theirs.totals.passing > ours.totals.passing)
     use_theirs = theirs is not None and (is_behind or holder is not None)
     source = place if place and use_theirs else project
@@ -111,17 +110,6 @@ def load_progress(project: Project) -> Progress:
     """
     path = project.progress_file
     return Progress.load(path) if path.exists() and not _is_stand_in(project, path) else Progress()
-
-
-def resume_command(project: Project, thread: ThreadRecord) -> str:
-    """The command that goes on with a thread."""
-    where = shlex.quote(str(project.directory))
-    if thread.stage == "init":
-        if thread.exit_status == "Finished":
-            return f"harness run {where}"
-        if not given_spec(project, thread.thread_id):
-            return f"harness init {where} --thread {thread.thread_id} --spec ..."
-    return f"harness resume {thread.thread_id} {where}"
 
 
 def next_step(status: Status) -> str:
@@ -222,7 +210,9 @@ def one_line_kept(text: str, width: int) -> str:
 
 
 def _why(feature: Feature) -> str:
-    word = "" if feature.is_refuted else "parked: " if feature.status == "parked" else "reopened: "
+    word = "parked: " if feature.status == "parked" else "reopened: "
+    if feature.is_refuted or feature.reason.startswith(REOPENED_BY_PERSON):
+        word = ""
     return f"{word}{one_line(gist(feature.reason), 300)}"
 
 

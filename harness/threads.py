@@ -6,7 +6,9 @@ done is in git, where it goes on is in its checkpoints.
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -79,6 +81,53 @@ def given_spec(project: Project, thread_id: str) -> str:
     given = given_file(project, thread_id)
     kept = next((path for path in (given, given.with_name("spec.md")) if path.exists()), None)
     return read_text(kept) if kept else ""
+
+
+def require_begun(project: Project) -> None:
+    """Refuse a directory that is no project of ours, the same way in every command.
+
+    Raises: SetupError: it has neither a list nor a thread.
+    """
+    if not project.features_file.exists() and not load_threads(project):
+        raise SetupError(
+            f"{project.directory} has no features.json: it is no project yet.",
+            f"Run `harness init {shlex.quote(str(project.directory))}` first.",
+        )
+
+
+def require_list(project: Project) -> None:
+    """Refuse a directory without a list.
+
+    Raises: SetupError: with the command that makes one.
+    """
+    require_begun(project)
+    thread = latest_thread(project)
+    if not project.features_file.exists() and thread and thread.stage == "init":
+        raise SetupError(
+            f"{project.directory} has no features.json yet.", f"`{resume_command(project, thread)}` goes on to it."
+        )
+
+
+def resume_command(project: Project, thread: ThreadRecord) -> str:
+    """The command that goes on with a thread."""
+    where = shlex.quote(str(project.directory))
+    if thread.stage == "init":
+        if thread.exit_status == "Finished":
+            return f"harness run {where}"
+        desk = project.state_dir / "work" / thread.thread_id / "init"
+        if _is_adopted(desk / "plan.json"):
+            return f"harness init {where} --adopt"
+        if not given_spec(project, thread.thread_id):
+            return f"harness init {where} --thread {thread.thread_id} --spec ..."
+    return f"harness resume {thread.thread_id} {where}"
+
+
+def _is_adopted(plan: Path) -> bool:
+    """Whether the list was taken over. The plan is scratch: one that cannot be read says nothing."""
+    try:
+        return bool(json.loads(plan.read_text(encoding="utf-8")).get("given"))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _path(project: Project, thread_id: str) -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +23,19 @@ from harness.cli_commands.options import (
 )
 
 app = typer.Typer(**HELP)
+
+
+class Reviewed(str, Enum):  # noqa: UP042 - typer shows the values of this form in every version
+    """When a person is asked about what is proved."""
+
+    features = "features"
+    commits = "commits"
+
+
+ReviewOption = Annotated[
+    Reviewed | None,
+    typer.Option("--review", help="Ask you about each proved feature, or before each commit; on a terminal."),
+]
 
 
 @app.command()
@@ -81,6 +95,7 @@ def run(
     ] = "",
     max_sessions: Annotated[int, typer.Option("--max-sessions", min=0, help="Stop after so many; 0: no limit.")] = 0,
     max_turns: Annotated[int, typer.Option("--max-turns", min=0, help="Stop after so many; 0: no limit.")] = 0,
+    review: ReviewOption = None,
     record: Record = None,
     sandbox: Box = None,
     allow_host: Hosts = None,
@@ -96,11 +111,9 @@ def run(
     """
     from harness.cli_run import run_build
 
-    limits = {"only": feature, "max_sessions": max_sessions, "max_turns": max_turns}
-    run_to_end(
-        directory,
-        run_build(directory, thread, False, sandbox_flags(sandbox, allow_host, prepare_network), record, **limits),
-    )
+    limits: dict[str, Any] = {"only": feature, "max_sessions": max_sessions, "max_turns": max_turns}
+    flags, asked = sandbox_flags(sandbox, allow_host, prepare_network), review.value if review else ""
+    run_to_end(directory, run_build(directory, thread, False, flags, record, review=asked, **limits))
 
 
 @app.command()
@@ -110,6 +123,11 @@ def resume(
         typer.Argument(metavar="THREAD", help="The build to go on with; `harness threads`.", autocompletion=thread_ids),
     ],
     directory: Dir = HERE,
+    review: ReviewOption = None,
+    accept: Annotated[bool, typer.Option("--accept", help="What waits for your review is right.")] = False,
+    reopen: Annotated[
+        str | None, typer.Option("--reopen", metavar="TEXT", help="What waits is to be done again, and why.")
+    ] = None,
     record: Record = None,
     sandbox: Box = None,
     allow_host: Hosts = None,
@@ -117,13 +135,18 @@ def resume(
 ) -> None:
     """Go on with a stopped or killed build.
 
+    One that stopped for your review asks again with --review, or is told with --accept or --reopen.
+
     Example: harness resume t-20261121-3f9a my-app
     """
     from harness.cli_run import run_build
+    from harness.reviewing import Answer
 
-    run_to_end(
-        directory, run_build(directory, thread, True, sandbox_flags(sandbox, allow_host, prepare_network), record)
-    )
+    if accept and reopen is not None:
+        raise typer.BadParameter("It is right, or it is to be done again.", param_hint="--accept")
+    answer = Answer("accept") if accept else Answer("reopen", reopen) if reopen is not None else None
+    flags, asked = sandbox_flags(sandbox, allow_host, prepare_network), review.value if review else ""
+    run_to_end(directory, run_build(directory, thread, True, flags, record, review=asked, answer=answer))
 
 
 @app.command()

@@ -38,9 +38,10 @@ def threads(directory: Dir = HERE, as_json: Json = False) -> None:
     from harness.console_text import wrapped
     from harness.project import Project, read_holder
     from harness.status import thread_line
-    from harness.threads import load_threads
+    from harness.threads import load_threads, require_begun
 
     project = Project.find(directory)
+    require_begun(project)
     records, holder = load_threads(project), read_holder(project)
     if as_json:
         print_json([record.model_dump(mode="json") for record in records])
@@ -91,8 +92,11 @@ def log(
     """
     from harness import log as reader
     from harness.project import Project
+    from harness.threads import require_begun
 
-    sessions = reader.find_sessions(Project.find(directory))
+    project = Project.find(directory)
+    require_begun(project)
+    sessions = reader.find_sessions(project)
     if not session:
         facts = [reader.as_facts(found) for found in sessions]
         print_json(facts) if as_json else typer.echo(reader.sessions_text(sessions, width()))
@@ -128,7 +132,7 @@ def audit(
         thread, directory = "", Path(thread)
     found = wait(cli_audit.read_audit(directory, thread))
     text = cli_audit.verified_text(found) if verify else cli_audit.as_text(found, width())
-    typer.echo(cli_audit.as_json(found) if as_json else text)
+    typer.echo(cli_audit.as_json(found, lines=not verify) if as_json else text)
     if found.broken:
         raise found.broken
 

@@ -7,6 +7,7 @@ can act on, because it is their `init.sh` that has to be mended, not the harness
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -92,7 +93,7 @@ class Instance:
         """
         if self._is_fresh:
             return
-        if not (self._app.reset and self.is_running and await self._reset_by_command()):
+        if not (self._app.reset and self._is_running and await self._reset_by_command()):
             await self.stop()
             restore(self.data_dir, self._seed)
             await self._start()
@@ -103,16 +104,26 @@ class Instance:
         if self._process is None:
             return ""
         tail = self._process.output().strip()[-characters:]
-        return tail if self.is_running else f"{tail}\n(the application ended with exit code {self._process.exit_code})"
+        return tail if self._is_running else f"{tail}\n(the application ended with exit code {self._process.exit_code})"
 
     async def stop(self) -> None:
         """End it, if it runs."""
         if self._process is not None:
             await self._process.stop()
 
+    async def ended(self, seconds: float) -> bool:
+        """Whether its process is gone within a time; True when it was never started."""
+        if self._process is None:
+            return True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._process.wait()
+        except TimeoutError:
+            return False
+        return True
+
     @property
-    def is_running(self) -> bool:
-        """Whether its process lives."""
+    def _is_running(self) -> bool:
         return self._process is not None and self._process.running
 
     @property

@@ -48,10 +48,9 @@ class Served:
         """End it; what it has open is closed."""
         await self._instance.stop()
 
-    @property
-    def is_running(self) -> bool:
-        """Whether its process lives."""
-        return self._instance.is_running
+    async def ended(self, seconds: float) -> bool:
+        """Whether its process ends within a time."""
+        return await self._instance.ended(seconds)
 
     async def connect(self, place: int) -> socket.socket:
         """A connection to one of its ports: 0 is $PORT, 1 is $PORT_1.

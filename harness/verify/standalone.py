@@ -7,6 +7,7 @@ the person's checkout. Against a running address only the browser is ours: data 
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 import tempfile
 import time
@@ -22,7 +23,9 @@ from harness.errors import AdapterError, FeatureFileError, SetupError
 from harness.events import Noticed
 from harness.features import Feature, FeatureList
 from harness.repo import Repo
+from harness.sandbox.bubblewrap import describe
 from harness.settings import GateSettings
+from harness.threads import require_list
 from harness.verify import audit
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Check
@@ -130,6 +133,9 @@ async def replay_project(
 
     Raises: FeatureFileError: a file is broken, or there is no such feature or check. SetupError: no display.
     """
+    require_list(project)
+    if not url:
+        events.emit(Noticed(text=describe(settings.sandbox)))
     features = FeatureList.load(project.features_file)
     wanted = [features.get(i) for i in feature_ids] or [f for f in features.features if f.passes]
     return await replay_features(project, settings, wanted, url, events, headed=headed)
@@ -313,5 +319,8 @@ def _copy_files(root: Path, names: Sequence[str], target: Path) -> None:
 def _check(project: Project, feature: Feature) -> Check:
     path = project.checks_dir / f"{feature.id}.json"
     if not path.exists():
-        raise FeatureFileError(f"{feature.id} has no check ({path}).", "It gets one when it is built: `harness run`.")
+        raise FeatureFileError(
+            f"{feature.id} has no check ({path}).",
+            f"It gets one when it is built: `harness run {shlex.quote(str(project.directory))}`.",
+        )
     return read_check(path, read_flows(project.checks_dir))

@@ -20,7 +20,7 @@ from harness.budget import Budget, Meter
 from harness.cli_audit import as_text, read_audit
 from harness.doctor_project import examine_project
 from harness.errors import ContractError
-from harness.events import Decided, Events, FileChanged, NetworkAsked, SessionStarted, ToolReturned
+from harness.events import Committed, Decided, Events, FileChanged, NetworkAsked, SessionStarted, ToolReturned
 from harness.features import park
 from harness.journal import Journal
 from harness.ledger import Ledger
@@ -206,6 +206,7 @@ async def test_the_table_tells_time_session_deed_and_decision_and_no_code_of_a_t
     project, path = await build(tmp_path / "project")
     audit = ThreadAudit(path)
     audit(ToolReturned(name="run_command", args={"command": "echo \x1b]0;title\x07\n# a"}, result="exit code 0"))
+    audit(Committed(feature_id="add", commit_sha="0123456789" * 4, subject="add: it adds"))
     audit.close()
     text = as_text(await read_audit(project.directory, "t-1"))
     rows = text.splitlines()
@@ -213,7 +214,8 @@ async def test_the_table_tells_time_session_deed_and_decision_and_no_code_of_a_t
     assert rows[1].endswith("allowed by policy     file app.js abababababab")
     assert rows[2].endswith("refused by policy     network evil.example:443: not listed")
     assert rows[4].endswith("command echo # a: exit code 0")
-    assert rows[-1] == f"5 lines fit; 1 commits carry one. {path}"
+    assert rows[5].endswith("committed by harness  commit 0123456789 add: it adds"), "as git shows it"
+    assert rows[-1] == f"6 lines fit; 1 commits carry one. {path}"
     assert "\x1b" not in text
 
 
@@ -226,6 +228,8 @@ def test_the_command_leaves_with_4_and_names_the_line(tmp_path: Path) -> None:
     where = str(project.directory)
     assert harness("audit", "t-1", where, "--verify").stdout.startswith("4 lines fit")
     assert json.loads(harness("audit", "t-1", where, "--json").stdout)["broken"] == ""
+    alone = json.loads(harness("audit", "t-1", where, "--verify", "--json").stdout)
+    assert (alone["count"], alone["commits"], "lines" in alone) == (4, 1, False)
     path.write_text(path.read_text().replace("npm test", "true"))
     said = harness("audit", "t-1", where)
     assert said.returncode == 4

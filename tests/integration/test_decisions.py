@@ -15,6 +15,7 @@ from harness.desk import Desk
 from harness.errors import SetupError
 from harness.features import park
 from harness.ledger import Ledger
+from harness.project import Project
 from harness.verify.check import Check, ProofOfMeaning
 from harness.verify.verdict import Verdict
 
@@ -131,6 +132,10 @@ def test_no_model_is_needed_to_decide_and_the_one_who_is_asked_for_one_is_told(t
 
     done = harness("skip", "delete", "--why", "later")
     assert (done.returncode, "is skipped until" in done.stdout) == (0, True), done.stderr
+    assert f"`harness reopen delete --dir {project}`" in done.stdout
+    assert done.stderr == "parked delete: skipped by a person: later\n", "nothing is run, so no sandbox is told of"
+    assert harness("reopen", "delete").stderr == "delete reopened by a person\n"
+    assert harness("skip", "delete", "--why", "later").returncode == 0
     refused = harness("check", "amend", "delete", "--file", "-")
     assert refused.returncode == 3
     assert "OPENAI_" in refused.stderr, "an author would have to be asked"
@@ -152,3 +157,16 @@ async def test_what_came_of_a_dispute_is_told(tmp_path, state_dir):
     assert "expects the same" in await desk.evidence(1, disputed=2)
     desk._opinion.write_text(opinion.model_copy(update={"confirmed": False}).model_dump_json())
     assert "A second author read the text anew. It is verified like this now" in await desk.evidence(1, disputed=2)
+
+
+def test_how_far_a_thread_came_is_not_told_as_if_nothing_had_been_decided_since(tmp_path, state_dir):
+    from harness.threads import ThreadRecord, load_threads, save_thread
+
+    directory = asyncio.run(proved.make(tmp_path / "project"))
+    project = Project.find(directory)
+    for status, told in (("FeaturesOpen", "A person decided since: add is open"), ("CostLimit", "$3 are spent")):
+        save_thread(project, ThreadRecord(thread_id="t-1", stage="build", exit_status=status, reason="$3 are spent"))
+        argv = [sys.executable, "-m", "harness", "reopen" if status == "FeaturesOpen" else "skip", "add"]
+        subprocess.run([*argv, "--dir", str(directory)], capture_output=True, check=True)
+        (thread,) = load_threads(project)
+        assert thread.reason.startswith(told)

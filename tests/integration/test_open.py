@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,6 +91,13 @@ def ask(url: str, word: str = "") -> str:
         return str(answer.read().decode())
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @contextmanager
 def asking_all_the_time(url: str) -> Iterator[list[str]]:
     seen: list[str] = []
@@ -113,6 +121,7 @@ def asking_all_the_time(url: str) -> Iterator[list[str]]:
 
 def test_it_serves_what_is_proved_moves_on_without_a_gap_and_never_shows_what_is_not(project_dir: Path) -> None:
     write(project_dir, "one")
+    listed(project_dir, "F1")
     proved(project_dir, "F1")
     with opened(project_dir) as (url, lines, _), asking_all_the_time(url) as seen:
         assert ask(url) == "one seed"
@@ -145,6 +154,8 @@ def test_it_serves_what_is_proved_moves_on_without_a_gap_and_never_shows_what_is
         assert f"process {running.pid}" in again.stderr
         with pytest.raises((urllib.error.URLError, OSError)):
             ask(url, "die")
+        with asking_all_the_time(url) as seen:
+            wait_until(lambda: "four" in seen)
         assert ask(url) == "four seed", "what ended is started again"
     assert git(project_dir, "status", "--porcelain") == ""
     assert git(project_dir, "worktree", "list").count("\n") == 1, "no worktree of its own is registered"
@@ -152,6 +163,7 @@ def test_it_serves_what_is_proved_moves_on_without_a_gap_and_never_shows_what_is
 
 def test_where_nothing_is_proved_or_the_port_is_taken_it_says_so(project_dir: Path) -> None:
     write(project_dir, "one")
+    listed(project_dir)
     commit(project_dir, "a person's own")
     argv = [sys.executable, "-m", "harness", "open", str(project_dir)]
     nothing = subprocess.run(argv, capture_output=True, text=True, check=False)

@@ -140,6 +140,9 @@ def test_what_it_says_is_marked_as_the_persons_and_stays_in_its_fence() -> None:
 def test_status_shows_a_word_until_it_is_heard(project_dir: Path) -> None:
     project = Project.find(project_dir)
     project.prepare_state()
+    with pytest.raises(SetupError, match="no project yet"):
+        say(project_dir, "t-1", WORD)
+    (project_dir / "features.json").write_text("[]")
     with pytest.raises(SetupError, match="no thread 't-1'"):
         say(project_dir, "t-1", WORD)
     save_thread(project, ThreadRecord(thread_id="t-1", stage="build"))

@@ -71,7 +71,8 @@ async def test_verify_replays_remembers_and_reports(tmp_path: Path) -> None:
     good, heard = await verified(project_dir)
     assert [(r.feature_id, r.passed) for r in good.results] == [(name, True) for name in proved.PROVED]
     assert good.doubts == ()
-    assert [e for e in heard if isinstance(e, Noticed)] == []
+    told = [e for e in heard if isinstance(e, Noticed)]
+    assert [e.text[:20] for e in told] == ["sandbox: bubblewrap,"], "and no warning"
     assert "4 of 4 checks passed" in as_text(read_status(project_dir))
 
     (project_dir / "app.js").write_text((project_dir / "app.js").read_text().replace("  save();\n", ""))

@@ -100,7 +100,7 @@ def test_the_commands_show_and_lint_a_check(kept: Path, capsys: pytest.CaptureFi
     assert "Step 1" in out
     code, out = run(capsys, "check", "show", "delete", "--dir", kept, "--json")
     assert json.loads(out)["feature"] == "delete"
-    assert run(capsys, "check", "lint", "--dir", kept) == (0, "Nothing is wrong.\n")
+    assert run(capsys, "check", "lint", "--dir", kept) == (0, "Nothing is wrong in 1 check.\n")
     (kept / "checks/delete.json").write_text(to_json(CHECK.model_copy(update={"proof": ()})))
     code, out = run(capsys, "check", "lint", "delete", "--dir", kept, "--json")
     assert code == 1
@@ -118,3 +118,13 @@ def test_what_is_not_there_is_said(
     (kept / "features.json").write_text(more.to_json())
     assert run(capsys, "check", *words, "--dir", kept)[0] == code
     assert said in run(capsys, "check", *words, "--dir", kept)[1]
+
+
+def test_where_there_is_no_check_nothing_is_said_to_be_right(project_dir: Path, capsys: pytest.CaptureFixture[str]):
+    features = [{"id": "F1", "category": "x", "description": "Adds", "steps": ["See"], "passes": False}]
+    (project_dir / "features.json").write_text(json.dumps(features))
+    said = "No feature has a check yet, so there is nothing to look at.\n"
+    assert run(capsys, "check", "lint", "--dir", project_dir) == (0, said.replace("No feature has a", "F1 has no"))
+    features.append({**features[0], "id": "F2"})
+    (project_dir / "features.json").write_text(json.dumps(features))
+    assert run(capsys, "check", "lint", "--dir", project_dir) == (0, said)

@@ -176,11 +176,15 @@ def test_a_specification_file_that_says_nothing_is_named(tmp_path: Path, content
 
 
 def test_a_project_without_a_list_is_a_set_up_error(harness: Callable[..., Said], project_dir: Path) -> None:
-    for command in (["status", project_dir], ["run", project_dir]):
+    here, there = [project_dir], ["--dir", project_dir]
+    commands = [[name, *here] for name in ("status", "run", "verify", "log", "threads", "audit", "report", "open")]
+    commands += [["steer", "t-1", "a word", project_dir]]
+    commands += [["check", "show", "F1", *there], ["check", "lint", *there], ["skip", "F1", *there]]
+    for command in commands:
         said = harness(*command)
-        assert said.code == 3
-        assert "no features.json" in said.err
-        assert "harness init" in said.err
+        assert (said.code, said.out) == (3, ""), command
+        assert said.err.startswith(f"{project_dir} has no features.json"), command
+        assert f"`harness init {project_dir}`" in said.err, command
 
 
 def test_a_directory_that_is_not_there_is_a_set_up_error(harness: Callable[..., Said], tmp_path: Path) -> None:
@@ -227,6 +231,7 @@ def test_a_file_that_takes_a_hundred_lines_to_blame_fits_one_screen() -> None:
 
 
 def test_threads_are_listed_with_how_they_ended(harness: Callable[..., Said], project_dir: Path) -> None:
+    (project_dir / "features.json").write_text("[]")
     assert "No thread yet" in harness("threads", project_dir).out
     begin(project_dir)
     assert "t-1 (build), ended: TurnLimit 5 used" in harness("threads", project_dir).out

@@ -92,8 +92,16 @@ def test_a_line_is_cut_to_its_width() -> None:
         (StateChanged(feature_id="F1", change="parked", reason="no luck"), "parked F1: no luck"),
         (VerdictReached(feature_id="F1", passed=False, reason=FENCED), "verdict F1: not yet: Step 2: nothing seen."),
         (
-            CheckReplayed(feature_id="F1", purpose="verify", passed=False, reason=FENCED),
-            "replay F1 (verify) failed: Step 2: nothing seen.",
+            CheckReplayed(feature_id="F1", purpose="prove", passed=False, reason=FENCED),
+            "replay F1 (prove) failed: Step 2: nothing seen.",
+        ),
+        (
+            CheckReplayed(feature_id="F1", purpose="verify", passed=False, reason=FENCED, seconds=1),
+            "replayed F1 (1.0 s)",
+        ),
+        (
+            StateChanged(feature_id="F1", change="reopened", reason="reopened by a person: x"),
+            "F1 reopened by a person: x",
         ),
         (StateChanged(feature_id="F1", change="parked", reason=FENCED), "parked F1: Step 2: nothing seen."),
         (Noticed(text="low on disk", level="warning"), "warning: low on disk"),
@@ -115,9 +123,9 @@ def test_an_event_is_one_line(event: object, line: str) -> None:
 def test_a_verdict_does_not_say_again_what_the_replay_said(reason: str, line: str) -> None:
     stream, events = io.StringIO(), Events()
     with watch(events, stream):
-        events.emit(CheckReplayed(feature_id="F1", purpose="verify", passed=False, reason=FENCED))
+        events.emit(CheckReplayed(feature_id="F1", purpose="prove", passed=False, reason=FENCED))
         events.emit(VerdictReached(feature_id="F1", passed=False, reason=reason))
-    assert stream.getvalue().splitlines() == ["replay F1 (verify) failed: Step 2: nothing seen.", line]
+    assert stream.getvalue().splitlines() == ["replay F1 (prove) failed: Step 2: nothing seen.", line]
 
 
 def test_where_there_is_no_terminal_lines_have_no_escapes_and_no_times() -> None:

@@ -186,3 +186,24 @@ def test_lines_fit_the_terminal(project: Project) -> None:
     write_list(project.directory, {"description": "x" * 300})
     lines = as_text(read_status(project.directory), 60).split("\n")
     assert max(len(line) for line in lines if line.startswith("open")) == 60
+
+
+def test_a_stopped_adoption_goes_on_as_one_and_needs_no_model(project: Project) -> None:
+    begin(project, "SetupError", stage="init")
+    desk = project.state_dir / "work" / "t-1" / "init"
+    desk.mkdir(parents=True)
+    (desk / "spec.md").write_text("1. It adds")
+    (desk / "plan.json").write_text('{"given": ""}')
+    assert f"`harness resume t-1 {project.directory}` goes on." in as_text(read_status(project.directory)), "planned"
+    (desk / "plan.json").write_text('{"given": "feature_list.json"}')
+    assert f"`harness init {project.directory} --adopt` goes on." in as_text(read_status(project.directory))
+    (desk / "plan.json").write_text('{"given":')
+    assert f"`harness resume t-1 {project.directory}` goes on." in as_text(read_status(project.directory)), "torn"
+
+
+def test_why_a_feature_is_open_again_is_said_once(project_dir: Path) -> None:
+    write_list(project_dir, {"reason": "reopened by a person: more blue"}, {"reason": "Step 2 fails"})
+    text = as_text(read_status(project_dir))
+    assert "reopened: reopened" not in text
+    assert "  reopened by a person: more blue" in text
+    assert "  reopened: Step 2 fails" in text
