@@ -71,6 +71,9 @@ def _leave(exc: Exception, is_debug: bool) -> NoReturn:
 
         traceback.print_exception(exc)
     from harness.cli_text import one_screen
+    from harness.disk import refused_by_disk
+
+    exc = refused_by_disk(exc) or exc
 
     unexpected = f"{type(exc).__name__}: {exc}".strip().partition("\n")[0]
     words = f"Something unexpected happened: {unexpected}\nRun again with --debug to see where."

@@ -33,7 +33,7 @@ LEVELS = [
     | {"plan_wishes", "planning", "protocol", "session", "survey", "symbols", "tools", "verify"},
     {"browser", "commits", "diffs", "fast_forward", "git", "green", "memory", "model", "normalise", "prompts"}
     | {"recording", "repo", "sandbox", "stale_locks", "steering", "worktree"},
-    {"address", "chain", "errors", "events", "features", "lock", "plan_change", "plan_rules", "plan_text"}
+    {"address", "chain", "disk", "errors", "events", "features", "lock", "plan_change", "plan_rules", "plan_text"}
     | {"progress", "project", "questions", "settings", "specification", "state_file", "thread_audit", "threads"}
     | {"trajectory", ""},
 ]
