@@ -23,6 +23,8 @@ def cannot_write(what: str | Path, exc: OSError) -> SetupError:
     remedy = f"Make {Path(what).parent} writable."
     if exc.errno in (errno.ENOSPC, errno.EDQUOT):
         remedy = f"Make room where {Path(what).parent} lies, then give the same command again."
+    elif exc.errno == errno.EIO:
+        remedy = f"Look whether there is room where {Path(what).parent} lies, and whether that disk has a fault."
     elif exc.errno == errno.EROFS:
         remedy = f"{Path(what).parent} lies on a file system that is read-only; have it mounted to be written."
     return SetupError(f"{what} cannot be written: {why}.", remedy)

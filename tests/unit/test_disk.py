@@ -23,6 +23,7 @@ def refusal(number: int, *names: str) -> OSError:
         (errno.ENOSPC, "Make room where /state lies, then give the same command again."),
         (errno.EDQUOT, "Make room where /state lies"),
         (errno.EROFS, "/state lies on a file system that is read-only"),
+        (errno.EIO, "Look whether there is room where /state lies, and"),
         (errno.EACCES, "Make /state writable."),
     ],
 )
