@@ -60,7 +60,7 @@ def kind(name: str, *rest: str, needs: tuple[str, ...] = (), **more: Any) -> obj
     ],
 )  # fmt: skip
 def test_a_project_of_this_kind_is_built_and_proved(kind: Kind, tmp_path: Path) -> None:
-    given, project = KINDS / kind.name, tmp_path / "ein Projekt ✓"
+    given, project = KINDS / kind.name, tmp_path / "Mein Projekt ✓"
     project.mkdir()
     git(project, "init", "--quiet")
     if (given / "harness.toml").exists():
