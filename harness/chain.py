@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.errors import SetupError
+from harness.disk import cannot_write
 from harness.state_file import file_errors, parse_json
 
 FIRST = "0" * 64
@@ -189,4 +189,4 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise SetupError(f"{path} cannot be written: {exc.strerror}.", f"Make {path.parent} writable.") from exc
+        raise cannot_write(path, exc) from exc

@@ -49,6 +49,9 @@ def _start(
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and leave with its exit code."""
+    if arguments is None and sys.getfilesystemencoding() != "utf-8":
+        # names of files do not survive a locale of few letters: git and what we keep hold them as UTF-8
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     given = sys.argv[1:] if arguments is None else arguments
     is_debug, rest = _take_debug(given)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them takes longer than `status`
@@ -71,6 +74,9 @@ def _leave(exc: Exception, is_debug: bool) -> NoReturn:
 
         traceback.print_exception(exc)
     from harness.cli_text import one_screen
+    from harness.disk import refused_by_disk
+
+    exc = refused_by_disk(exc) or exc
 
     unexpected = f"{type(exc).__name__}: {exc}".strip().partition("\n")[0]
     words = f"Something unexpected happened: {unexpected}\nRun again with --debug to see where."

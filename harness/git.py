@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 _TIME_LIMIT_SECONDS = 600.0
 _STDERR_CHARACTERS = 1_500
 
+NO_ROOM = (
+    "Look whether there is room on the disk, where the project lies and where the state does (`harness status` says "
+    "where); then give the same command again."
+)
+"""git does not say why a file could not be written."""
 NO_PROGRAMS = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=all")
 """For every command that shows a diff."""
 
@@ -96,7 +101,9 @@ class Git:
         """Run a command; its output as it is."""
         code, out, err = await asyncio.to_thread(self._execute, arguments, env or {}, stdin)
         if code != 0:
-            raise RepoError(f"git {arguments[0]} failed in {self.root}: {_cut(err) or f'exit code {code}'}")
+            said = _cut(err) or f"exit code {code}"
+            remedy = NO_ROOM if any(words in said for words in ("nable to write", "No space left")) else ""
+            raise RepoError(f"git {arguments[0]} failed in {self.root}: {said}", remedy)
         return out
 
     async def ask(self, *arguments: str, stdin: bytes = b"") -> Answer:

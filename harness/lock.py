@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from harness.disk import cannot_write
 from harness.errors import SetupError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
-        raise SetupError(f"{path} cannot be opened: {exc.strerror}.", f"Make {path.parent} writable.") from exc
+        raise cannot_write(path, exc) from exc
 
 
 def _lock_patiently(descriptor: int) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.disk import refused_by_disk
 from harness.errors import ContractError, FeatureFileError, SetupError
 from harness.events import Decided, Events, Noticed
 from harness.lock import ProjectLock
@@ -240,7 +241,7 @@ async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
             path.chmod(0o600)
             yield saver
     except sqlite3.DatabaseError as exc:
-        raise ContractError(
+        raise refused_by_disk(exc, path) or ContractError(
             f"The checkpoints in {path} cannot be used: {exc}.",
             "Move the file away and run again: the build goes on from git; only the session in work is lost.",
         ) from exc

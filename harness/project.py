@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.disk import cannot_write
 from harness.errors import SetupError
 from harness.lock import Holder, ProjectLock, read_holder
 
@@ -256,7 +257,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
     try:
         _replace(path, content)
     except OSError as exc:
-        raise SetupError(f"{path} cannot be written: {exc.strerror}.", f"Make {path.parent} writable.") from exc
+        raise cannot_write(path, exc) from exc
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -43,6 +43,7 @@ async def replay(
     from harness.recording import RecordingServer
 
     with RecordingServer(recording) as server:
+        _require_loopback(server.base_url)
         thread_id = thread_of(server.turns, recording)
         endless: dict[str, Any] = {"roles": {}, "quirks": [], "fallback": {"name": ""}}
         flags = {**flags, "model": {"name": "recorded", "base_url": server.base_url, **endless}}
@@ -52,6 +53,18 @@ async def replay(
             return replace(ended, resume=again if ended.exit_code else ended.resume)
         finally:
             _tell(server, events)
+
+
+def _require_loopback(url: str) -> None:
+    """Raises: SetupError: this machine cannot reach itself, as after `unshare --net`."""
+    import socket
+    from urllib.parse import urlsplit
+
+    try:
+        socket.create_connection((urlsplit(url).hostname, urlsplit(url).port or 80), timeout=5).close()
+    except OSError as exc:
+        remedy = "Bring its loopback up, `ip link set lo up`, and run again; no other network is needed."
+        raise SetupError(f"The recorded model answers at {url}, which cannot be reached: {exc}.", remedy) from exc
 
 
 async def _go_on(

@@ -88,7 +88,8 @@ class _State(TypedDict, total=False):
     """These four are what is sent shorter than it was said; see `context.Cut`."""
     evidence: int
     """Index of the message the attempt began with."""
-    started: float
+    spent: float
+    """Seconds of work on this attempt; neither a clock that jumps nor the night after a kill is part of it."""
     changed_at: int
     """Turn at which the tree was last seen to change."""
     tree: str
@@ -108,6 +109,7 @@ class _State(TypedDict, total=False):
 _NEW: _State = {
     "turns": 0, "context_tokens": 0, "condensed": 0, "since": 0, "handover": "", "pictures": 0, "tree": "",
     "evidence": 1, "nudged_at": 0, "nudge": "", "changed_at": 0, "why": "",
+    "spent": 0.0,
 }  # fmt: skip
 """A session that has done nothing; also what a checkpoint of an older version lacks."""
 
@@ -150,8 +152,10 @@ class Session:
         journal: Journal,
         tree_state: Callable[[], Awaitable[str]] | None = None,
         pictures: Pictures | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._parts = parts
+        self._clock, self._looked_at = clock, clock()
         self._tree_state = tree_state
         self._pictures = pictures
         self._role = role
@@ -185,6 +189,7 @@ class Session:
         Raises: StopRun: a limit of the run; the session goes on when it is run again.
         Replay: an attempt that began is continued at the turn it was in, one that ended is only reported.
         """
+        self._looked_at = self._clock()
         state = await self._graph.aget_state(self._config)
         begun = state.created_at is not None and state.values.get("attempt") == attempt
         if not begun or nodes_left(state):
@@ -215,7 +220,7 @@ class Session:
     @staticmethod
     def _input(old: dict[str, Any], system: str, message: str, attempt: int) -> _State:
         first: list[AnyMessage] = [] if old.get("messages") else [SystemMessage(system)]
-        fresh: _State = {"attempt": attempt, "ended": "", "why": "", "finish": {}, "silent": 0, "started": time.time()}
+        fresh: _State = {"attempt": attempt, "ended": "", "why": "", "finish": {}, "silent": 0, "spent": 0.0}
         fresh |= {"evidence": len(old.get("messages", first)), "nudge": "", "changed_at": old.get("turns", 0)}
         return {**(_NEW if first else {}), **fresh, "messages": [*first, HumanMessage(message)]}
 
@@ -223,7 +228,9 @@ class Session:
         """One model call. Replay: nothing happened yet but the call itself."""
         state = {**_NEW, **state}
         self._parts.budget.check()
-        if limit := self._limit(state):
+        before_now, self._looked_at = self._looked_at, self._clock()
+        spent = state["spent"] + self._looked_at - before_now
+        if limit := self._limit(state, spent):
             return {"ended": limit}
         steering = self._parts.steering
         heard = steering.hear(state.get("steered", []), self._told) if steering else []
@@ -246,6 +253,7 @@ class Session:
                 "since": cut.since,
                 "handover": cut.handover,
                 "pictures": cut.pictures,
+                "spent": spent,
                 "ended": "",
             }
         return {"ended": "context full", "why": handover_by_code(messages, len(messages), before.handover)}
@@ -356,11 +364,11 @@ class Session:
             return Result(answer)
         return Result(answer.text, self._pictures.keep(answer.picture) if self._pictures else "")
 
-    def _limit(self, state: _State) -> Ended:
+    def _limit(self, state: _State, spent_seconds: float) -> Ended:
         limits = self._parts.settings.limits
         if limits.session_turns and state["turns"] >= limits.session_turns:
             return "turn limit"
-        if limits.session_minutes and time.time() - state["started"] > limits.session_minutes * 60:
+        if limits.session_minutes and spent_seconds > limits.session_minutes * 60:
             return "time limit"
         return ""
 

@@ -45,7 +45,7 @@ def _branch_locks(common_dir: Path) -> list[Path]:
 
 
 def _is_stale(path: Path, git: Git, is_ours: bool) -> bool:
-    age = time.time() - path.stat().st_mtime
+    age = abs(time.time() - path.stat().st_mtime)  # after a clock went back, what was left before is of the future
     if (not is_ours or not _PROCESSES.is_dir()) and age < _OLD_SECONDS:
         return False
     return not any(_works_on(process, git) for process in _PROCESSES.glob("[0-9]*"))

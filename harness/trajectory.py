@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
+from harness.disk import cannot_write
 from harness.events import RunEnded, SessionStarted, StageStarted
 
 OUTSIDE = "thread"
@@ -30,11 +31,17 @@ class Trajectory:
         self._current = OUTSIDE
 
     def __call__(self, event: Any) -> None:
-        """Write one event. Raises OSError when it cannot: a run without its record must not go on."""
+        """Write one event.
+
+        Raises: SetupError: it cannot; a run without its record must not go on.
+        """
         self._current = session_after(self._current, event)
-        file = self._open(self._current)
-        file.write(event.model_dump_json() + "\n")
-        file.flush()
+        try:
+            file = self._open(self._current)
+            file.write(event.model_dump_json() + "\n")
+            file.flush()
+        except OSError as exc:
+            raise cannot_write(self._directory / f"{self._current}.jsonl", exc) from exc
 
     def close(self) -> None:
         """Put everything on the disk."""

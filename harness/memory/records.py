@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.disk import refused_by_disk
 from harness.errors import ContractError, RecallError
 from harness.memory.conditions import Conditions, milliseconds, sql_where
 from harness.memory.record import KINDS, Kind, Record, make_record, record_key
@@ -305,6 +306,8 @@ def _mapped(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as exc:
+        if refused := refused_by_disk(exc, path):
+            raise refused from exc
         hint = "Another process may hold it, the disk may be full or the directory read-only; nothing was lost."
         raise RecallError(f"{path} could not be used: {exc}", hint) from exc
     except sqlite3.DatabaseError as exc:

@@ -73,8 +73,10 @@ class Output:
         if self._ring and self._written + len(data) > self.stored_bytes // 2:
             self._turn_over()
         data = data[: max(self.stored_bytes - self._written, 0)]
-        os.write(self._file, data)
-        self._written += len(data)
+        try:
+            self._written += os.write(self._file, data)
+        except OSError:  # no room on the disk: a command goes on, and what memory keeps of its output is what is told
+            self.close()
 
     def _turn_over(self) -> None:
         assert self._path is not None

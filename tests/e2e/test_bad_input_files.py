@@ -61,6 +61,7 @@ def test_a_broken_check_is_named_and_left_alone(person: Person, project: Path, n
 
 
 def test_a_feature_that_passes_without_a_check_is_named(person: Person, project: Path) -> None:
+    """FJ-1."""
     text = (project / "features.json").read_text()
     (project / "features.json").write_text(text.replace('"passes": false', '"passes": true', 1))
     commit(project, "claim")

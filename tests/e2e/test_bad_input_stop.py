@@ -152,6 +152,7 @@ CHANGES: dict[str, tuple[Callable[[list[dict[str, Any]]], Any], str]] = {
 
 @pytest.mark.parametrize("kind", CHANGES)
 def test_a_changed_list_stops_the_run_until_the_change_is_taken_back(person: Person, project: Path, kind: str) -> None:
+    """FJ-1: whoever changed it; taken back, which is the twin, the run goes on."""
     change, said = CHANGES[kind]
     person.run("run", project, "--thread", "mine").is_clear(5)
     edit(project, change)

@@ -71,6 +71,7 @@ def test_the_honest_twin_passes(project: Path) -> None:
 
 @pytest.mark.parametrize("liar", [liar for liar in LIARS if liar.name in HERE], ids=lambda liar: liar.name)
 def test_who_performs_for_the_check_is_not_done(project: Path, liar: Liar) -> None:
+    """PI-4, FJ-2."""
     outcome = let_loose(project, liar, Person())
     assert outcome.is_as_meant, f"{outcome.told}\n{outcome.ran}"
 
@@ -90,6 +91,7 @@ def test_an_application_that_rewrites_its_source_brings_nothing_of_it_into_a_com
 
 
 def test_what_the_harness_owns_cannot_be_written(project: Path) -> None:
+    """PI-4, PI-5, FJ-1."""
     before = {name: (project / name).read_text() for name in ("features.json", "spec.md")}
     answer = coder(
         {**GOOD, "spec.md": "1. nothing is asked\n", "features.json": "[]"},

@@ -53,6 +53,19 @@ def test_a_terminal_of_few_letters_is_served(listed: Path) -> None:
     assert "open    F1  Keeps" in done.stdout
 
 
+def test_names_of_files_survive_a_locale_without_utf_8(listed: Path, tmp_path: Path) -> None:
+    """In it Python by itself cannot even write the name down, which is the twin."""
+    few = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    named = listed.rename(tmp_path / "Mein Projekt ü ✓")
+    done = harness("status", named, **few, HARNESS_STATE_DIR=str(tmp_path / "Zustand 一"))
+    assert done.returncode == 0, done.stderr
+    assert f"project   {named}\n" in done.stdout
+    assert f"{tmp_path}/Zustand 一/projects/" in done.stdout
+    twin = [sys.executable, "-c", "import sys; sys.argv[1].encode()", str(named)]
+    alone = subprocess.run(twin, env={**os.environ, **few}, capture_output=True, text=True, check=False)
+    assert "surrogates not allowed" in alone.stderr
+
+
 def test_a_run_without_a_key_says_what_to_set(listed: Path) -> None:
     done = harness("run", listed)
     assert done.returncode == 3

@@ -531,13 +531,15 @@ async def test_a_lock_of_a_living_git_is_left_alone(project_dir: Path) -> None:
             assert len(await repo.clear_stale_locks(lock)) == 1
 
 
-async def test_a_lock_in_the_users_checkout_must_also_be_old(project_dir: Path) -> None:
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+async def test_a_lock_in_the_users_checkout_must_also_be_old(project_dir: Path, seconds: int) -> None:
+    """Or of the future, as after a clock went back; one of this moment, which is the twin, is left alone."""
     repo = Repo.open(project_dir)
     stale = project_dir / ".git" / "index.lock"
     stale.touch()
     with ProjectLock(Project.find(project_dir)) as lock:
         assert await repo.clear_stale_locks(lock) == []
-        os.utime(stale, (time.time() - 3600,) * 2)
+        os.utime(stale, (time.time() + seconds,) * 2)
         assert len(await repo.clear_stale_locks(lock)) == 1
 
 

@@ -91,11 +91,12 @@ def without(*words: str) -> Callable[[Recipe, House], Recipe]:
 
 
 def adding(*words: str) -> Callable[[Recipe, House], Recipe]:
-    """Say more just before the root is closed; {O} stands for the directory outside."""
+    """Say more just before the root is closed; {O} stands for the directory outside, {P} for the one around it."""
 
     def twin(recipe: Recipe, house: House) -> Recipe:
         at = recipe.index("--remount-ro")
-        return recipe[:at] + [word.replace("{O}", str(house.outside)) for word in words] + recipe[at:]
+        places = {"{O}": str(house.outside), "{P}": str(house.outside.parent)}
+        return recipe[:at] + [places.get(word, word) for word in words] + recipe[at:]
 
     return twin
 
@@ -113,7 +114,16 @@ OPEN_OUTSIDE = adding("--bind", "{O}", "{O}")
 ALONE = "[ $(ls -d /proc/[0-9]* | wc -l) -lt 10 ] || exit; "
 """Before what would end everything on the machine, should the sandbox be broken."""
 
+SYSRQ = pytest.param(
+    "( : >>/proc/sysrq-trigger ) && echo BREACH",
+    without("--ro-bind-try", "/proc/sysrq-trigger", "/proc/sysrq-trigger"),
+    id="SH-8 sysrq",
+    marks=ROOT_ONLY,
+)
+"""Some kernels are built without it."""
+
 ATTACKS = [
+    *([SYSRQ] if Path("/proc/sysrq-trigger").exists() else []),
     pytest.param('echo x >"$1/new" && echo BREACH', OPEN_OUTSIDE, id="FS-1 write outside"),
     pytest.param('cat "$1/secret" && echo BREACH', OPEN_OUTSIDE, id="FS-1 read outside"),
     pytest.param('ln -s "$1" l; echo x >l/new && echo BREACH', OPEN_OUTSIDE, id="FS-2 write through a link"),
@@ -163,6 +173,22 @@ ATTACKS = [
         without("--ro-bind", "/proc/sys", "/proc/sys"),
         id="SH-8 core pattern",
         marks=ROOT_ONLY,
+    ),
+    pytest.param(
+        "( : >>/proc/sys/fs/binfmt_misc/register ) && echo BREACH",
+        both(without("--ro-bind", "/proc/sys", "/proc/sys"), adding("--bind", "{O}", "/proc/sys/fs/binfmt_misc")),
+        id="SH-8 binfmt_misc",
+        marks=ROOT_ONLY,
+    ),
+    pytest.param(
+        "( : >>/sys/fs/cgroup/release_agent ) && echo BREACH",
+        adding("--bind", "{O}", "/sys/fs/cgroup"),
+        id="SH-8 release_agent",
+    ),
+    pytest.param(
+        'W="$1/../project"; [ -d "$W" ] || W=.; ln "$1/secret" "$W/l" && echo x >"$W/l" && echo BREACH',
+        adding("--bind", "{P}", "{P}"),
+        id="FS-3 write through a hard link",
     ),
     pytest.param(
         "cat /etc/shadow && echo BREACH",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -45,6 +46,7 @@ async def work(
     *,
     rounds: int = 1,
     tree_state: Callable[[], Any] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[list[SessionOutcome], list[Request]]:
     """Run attempts of one session; the outcome of each and all requests."""
     unused, events = cast("Any", None), Events()
@@ -61,7 +63,7 @@ async def work(
             parts = Parts(unused, settings, "t", unused, model, unused, events, saver, budget)
             tools = [Tool("look", "Looks.", Look, look)]
             journal = Journal(tmp_path / "calls.jsonl", tmp_path)
-            session = Session(parts, "s001", "coder", tools, journal, tree_state)
+            session = Session(parts, "s001", "coder", tools, journal, tree_state, clock=clock)
             said = [await session.run(RULES, BRIEF if n == 0 else f"evidence {n}", n) for n in range(rounds)]
         await model.aclose()
     return said, served.requests
@@ -106,6 +108,18 @@ async def test_a_long_session_stays_within_the_window_and_keeps_what_matters(tmp
     assert "it flickers" in last
     assert "result 58: words that fill" in last
     assert "result 3:" not in last
+
+
+@pytest.mark.parametrize(("minutes_a_turn", "ended"), [(5.0, "finished"), (25.0, "time limit")])
+async def test_minutes_are_those_of_work_whatever_the_clock_of_the_machine_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes_a_turn: float, ended: str
+) -> None:
+    """A session may take an hour. The machine's clock goes on by a day a turn; the second is the twin."""
+    days, minutes = itertools.count(), itertools.count()
+    today = time.time()
+    monkeypatch.setattr(time, "time", lambda: today + next(days) * 86_400)
+    (outcome,), _ = await work(tmp_path, handing_over(8), clock=lambda: next(minutes) * minutes_a_turn * 60)
+    assert outcome.ended == ended
 
 
 async def test_the_prefix_changes_only_when_the_conversation_is_made_shorter(tmp_path: Path) -> None:

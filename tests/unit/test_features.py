@@ -133,6 +133,7 @@ def test_a_missing_file_says_how_to_make_one(tmp_path):
 
 
 def test_an_empty_list_is_defined_and_never_complete(tmp_path):
+    """FJ-3: zero features."""
     features = FeatureList.load(write(tmp_path / "features.json", []))
     assert next_feature(features) is None
     assert not features.totals.is_complete
@@ -140,6 +141,7 @@ def test_an_empty_list_is_defined_and_never_complete(tmp_path):
 
 
 def test_a_hundred_thousand_features_load_and_are_chosen_from(tmp_path):
+    """FJ-3: a hundred thousand."""
     data = [{"description": f"Feature {n}", "steps": ["See it"], "passes": n < 99_999} for n in range(100_000)]
     path = write(tmp_path / "features.json", data)
     started = time.monotonic()

@@ -33,9 +33,9 @@ LEVELS = [
     | {"plan_queue", "plan_wishes", "planning", "protocol", "session", "survey", "symbols", "tools", "verify"},
     {"browser", "commits", "diffs", "fast_forward", "git", "green", "memory", "model", "normalise", "prompts"}
     | {"recording", "repo", "sandbox", "stale_locks", "steering", "worktree"},
-    {"address", "chain", "errors", "events", "features", "kinds", "lock", "plan_change", "plan_rules", "plan_text"}
-    | {"progress", "project", "questions", "reviewing", "settings", "specification", "state_file", "thread_audit"}
-    | {"threads", "trajectory", ""},
+    {"address", "chain", "disk", "errors", "events", "features", "kinds", "lock", "plan_change", "plan_rules"}
+    | {"plan_text", "progress", "project", "questions", "reviewing", "settings", "specification", "state_file"}
+    | {"thread_audit", "threads", "trajectory", ""},
 ]
 """From the door to the cellar: a room imports its own level and those below. "" is the package itself."""
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -161,7 +161,7 @@ def test_a_read_only_file_system_is_a_setup_error_with_a_remedy(tmp_path: Path) 
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert "SetupError" in ended.stderr
     assert "Read-only file system" in ended.stderr
-    assert f"Make {tmp_path} writable." in ended.stderr
+    assert f"{tmp_path} lies on a file system that is read-only" in ended.stderr
 
 
 WRITER = """

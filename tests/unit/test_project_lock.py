@@ -38,6 +38,7 @@ def another_process(project_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_second_process_is_told_who_holds_the_project(project_dir: Path) -> None:
+    """ST-4; the twin is the lock that looks at content alone, below."""
     project = Project.find(project_dir)
     with another_process(project_dir) as child:
         with pytest.raises(SetupError) as refused:
