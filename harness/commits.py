@@ -91,13 +91,20 @@ async def find_commit(git: Git, trailers: Mapping[str, str], tip: str = "HEAD", 
     if not trailers:
         raise RepoError("A commit can only be searched by at least one trailer.")
     patterns = [f"--grep={name}: {value}" for name, value in trailers.items()]
-    shape = ("-z", "-F", "--all-match", *patterns, "--format=%H%x00%B", "--full-history")
-    answer = await git.ask("log", *shape, tip, "--", *within(prefix))
+    answer = await git.ask("log", "-z", "-F", "--all-match", *patterns, "--format=%H%x00%B", tip, "--")
     words = answer.out.split("\0") if answer.code == 0 else []  # no commit yet is no fault
     for sha, message in zip(words[::2], words[1::2], strict=False):
-        if trailers.items() <= split_message(message)[2].items():
+        if trailers.items() <= split_message(message)[2].items() and await _touches(git, sha, prefix):
             return sha
     return None
+
+
+async def _touches(git: Git, sha: str, prefix: str) -> bool:
+    """Asked of the few that fit: limited to a directory, the log would compare every commit there is."""
+    if not prefix:
+        return True
+    shape = ("--root", "--no-commit-id", "--name-only", "-r", "-m", "-z", *NO_PROGRAMS)
+    return bool(await git.paths("diff-tree", *shape, sha, "--", *within(prefix)))
 
 
 async def read_file(git: Git, name: str, prefix: str = "", at: str = "HEAD") -> str | None:
