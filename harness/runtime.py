@@ -162,8 +162,10 @@ async def build(
             events.emit(Noticed(text=describe_agent(parts.settings.coder)))
         coding = Coding(parts, only, approval)
         await coding.ledger.added_by_user()  # a list that cannot be used is told now, not after the feature in work
+        graph = coding.build()
+        await _require_question(parts, graph, approval)
         fresh = {"session_id": "", "blocked": ""}
-        return await _drive(parts, coding.build(), "build", fresh, only, coding.is_current)
+        return await _drive(parts, graph, "build", fresh, only, coding.is_current)
 
 
 async def replay_checks(
@@ -309,6 +311,20 @@ async def _open_for_person(
         if not any(known.thread_id == thread.thread_id for known in load_threads(project)):
             _record(parts, "build", "Decided", f"A person decided about {feature_id or 'the plan'}.")
         yield parts
+
+
+async def _require_question(parts: Parts, graph: Any, approval: Review | None) -> None:
+    """Raises: SetupError: an answer was given, and nothing was asked."""
+    from harness.session import nodes_left
+
+    if approval is None or approval.mode:
+        return
+    where = {"configurable": {"thread_id": f"{parts.thread_id}:build", "checkpoint_ns": ""}}
+    if "review" not in nodes_left(await graph.aget_state(where)):
+        raise SetupError(
+            f"Nothing of thread {parts.thread_id!r} waits for your word.",
+            f"Go on without --accept and --reopen: {_again(parts)}",
+        )
 
 
 async def _drive(

@@ -16,6 +16,7 @@ import pytest
 from scripted import ScriptedModel
 
 from harness.cli_run import proposal_text
+from harness.errors import SetupError
 from harness.events import Events
 from harness.opening import Stop
 from harness.reviewing import Answer, Proposal, Review, given
@@ -81,6 +82,8 @@ async def test_nothing_is_committed_before_the_person_said_so_and_a_stopped_ques
 
     await run(given(Answer("accept")), only="F001")
     assert passed(directory) == ["F001"]
+    with pytest.raises(SetupError, match="waits for your word"):
+        await run(given(Answer("accept")), only="F001")
 
     after: list[Proposal] = []
 
