@@ -104,3 +104,9 @@ def test_checks_can_be_read_and_are_sound(built: Path, kind: str) -> None:
 def test_what_is_compared_with_is_kept_beside_the_checks(built: Path, kind: str) -> None:
     kept = sorted(path.relative_to(built).as_posix() for path in built.glob("checks/golden/**/*.txt"))
     assert kept == {"service": [], "program": ["checks/golden/F002/two-names.txt"]}[kind]
+
+
+def test_a_program_cannot_be_opened_and_says_so(built: Path, kind: str) -> None:
+    if kind == "program":
+        found = harness("open", str(built))
+        assert (found.returncode, "nothing to serve" in found.stderr) == (3, True)
