@@ -117,15 +117,15 @@ class Exchanger(Playing):
         """Do it; returns what was answered, for the evidence."""
         if isinstance(act, Remember):
             return self._remember(act)
+        self.answer, self._again = None, act if isinstance(act, Request) and act.until else None
         if isinstance(act, RestartService):
             await self.site.instance.restart()
             return ""
-        self._again = act if isinstance(act, Request) and act.until else None
+        self._asked[index] = words.asked(self._filled(act))
         if index in self.instead:
             self.answer = self.instead[index]
         else:
             self.answer = await (self._request(act) if isinstance(act, Request) else self._run(act))
-        self._asked[index] = words.asked(self._filled(act))
         return words.answered(self.answer)
 
     async def _request(self, act: Request) -> Answer:
