@@ -150,6 +150,8 @@ async def show_project(
     require_begun(project)
     repo = await asyncio.to_thread(Repo.open, project.directory)
     settings = settings_of(project.directory, flags, events)
+    if settings.app.kind == "program":
+        raise SetupError("A program is run, so there is nothing to serve.", "`harness verify` shows that it works.")
     _require_sandbox(settings)
     place = _Place.of(project)
     project.prepare_state()

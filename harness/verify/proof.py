@@ -106,7 +106,8 @@ async def find_red(replayer: Replayer, check: Check, elements: Mapping[str, Loca
     """
     if baseline is None:
         return Red()
-    player = replayer.playing(check.contract, baseline, min(RED_SECONDS, replayer.settings.wait_seconds))
+    waited = min(RED_SECONDS, replayer.settings.wait_seconds)
+    player = replayer.playing(check.contract, baseline, waited, hold_seconds=0)
     resolve = resolver(check, elements)
     try:
         result = await twice_at_most(baseline, lambda: player.play(check.contract, resolve, go_on=True))

@@ -70,9 +70,20 @@ class Replayer:
     goldens: Goldens = field(default_factory=Goldens)
     """What `golden` compares with, in the same way."""
 
-    def playing(self, contract: Contract, site: Site, wait_seconds: float | None = None) -> Playing:
-        """What plays a contract on a site: here alone pages and exchanges are told apart."""
-        return self.player(site, wait_seconds) if contract.is_about_pages else self.exchanger(site)
+    def playing(
+        self, contract: Contract, site: Site, wait_seconds: float | None = None, hold_seconds: float | None = None
+    ) -> Playing:
+        """What plays a contract on a site: here alone pages and exchanges are told apart.
+
+        Args:
+            contract: what is to be played.
+            site: where.
+            wait_seconds: of pages: how long conditions are waited for; None: as the settings say.
+            hold_seconds: of pages: how long what holds must go on holding; None: as the settings say.
+        """
+        if contract.is_about_pages:
+            return self.player(site, wait_seconds, hold_seconds)
+        return self.exchanger(site)
 
     def player(self, site: Site, wait_seconds: float | None = None, hold_seconds: float | None = None) -> Player:
         """A player of pages for one site."""

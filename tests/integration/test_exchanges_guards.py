@@ -225,3 +225,39 @@ async def test_what_nothing_moves_is_shown_by_acts_that_are_swallowed_or_goes_ba
     proof = await prove_exchanges(REPLAYER, Check(contract=contract), Red(), service)
     assert [(each.item, each.by) for each in proof.items] == [(2, "swap text")]
     assert proof.unproved == (3,)
+
+
+POSTED = [
+    {"act": "request", "method": "POST", "path": "/notes", "json": {"title": "Buy oat milk"}},
+    {"act": "remember", "name": "id", "at": "$.id"},
+]
+
+
+@pytest.mark.parametrize(
+    ("items", "how"),
+    [
+        (
+            [
+                {"act": "request", "method": "DELETE", "path": "/notes/{id}"},
+                {"act": "request", "method": "GET", "path": "/notes"},
+                {"expect": "json_none", "at": "$[*].title", "value": "Buy oat milk"},
+            ],
+            "swallow",
+        ),
+        (
+            [
+                {"act": "request", "method": "POST", "path": "/notes", "json": {"title": "Walk the dog"}},
+                {"act": "request", "method": "GET", "path": "/notes/{id}"},
+                {"expect": "json_absent", "at": "$.error"},
+            ],
+            "lose data",
+        ),
+    ],
+)
+async def test_what_is_absent_is_shown_by_the_act_that_made_it_so(
+    service: Site, items: list[dict[str, Any]], how: str
+) -> None:
+    whole = [{"step": 1, **item} for item in [*POSTED, *items]]
+    contract = Contract.model_validate({"feature_id": "F001", "items": whole})
+    proof = await prove_exchanges(REPLAYER, Check(contract=contract), Red(), service)
+    assert [each.by for each in proof.items] == [how]

@@ -34,6 +34,7 @@ POST = {
 GET = {"step": 2, "act": "request", "method": "GET", "path": "/notes"}
 LISTED = {"step": 2, "expect": "json_some", "at": "$[*].title", "value": "Buy oat milk"}
 GONE = {"step": 4, "expect": "json_none", "at": "$[*].title", "value": "Buy oat milk"}
+RESTART = {"step": 2, "act": "restart_service"}
 COUNT = {"step": 2, "expect": "json_count", "at": "$[*]", "number": 1}
 RUN = {"step": 1, "act": "run", "command": ["notes", "add", "Buy oat milk"]}
 LINE = {"step": 2, "expect": "line", "match": "contains", "value": "Buy oat milk"}
@@ -60,6 +61,7 @@ def test_a_sound_contract_has_no_problem(kind: str) -> None:
     [
         ("service", [LISTED, POST, *SOUND["service"][1:]], "the first item asks something"),
         ("service", [*SOUND["service"], GET], "the last item is an act"),
+        ("service", [POST, GET, RESTART, LISTED, GET, GONE], "nothing was asked since the restart"),
         ("service", [POST, GET, LISTED, GET, {**GONE, "value": "Pay rent"}], "only ever absent"),
         ("service", [POST, GET, LISTED, {**GET, "path": "/notes/{id}"}, GONE], "nothing was remembered as 'id'"),
         ("service", [POST, GET, LISTED, {**GET, "path": "//other.example/x"}, GONE], "begins with a single '/'"),

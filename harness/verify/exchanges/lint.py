@@ -60,10 +60,13 @@ def _wrong_order(contract: Contract) -> Iterator[str]:
         yield "items[0]: the first item asks something (request or run); nothing is answered before it."
     if not isinstance(contract.items[-1], Expected):
         yield "the last item is an act; after the last act there must be an expectation that shows what it did."
-    of_requests = False
+    of_requests, is_restarted = False, False
     for index, item in enumerate(contract.items):
-        if isinstance(item, Request | Run):
-            of_requests = isinstance(item, Request)
+        if isinstance(item, Request | Run | RestartService):
+            of_requests, is_restarted = isinstance(item, Request), isinstance(item, RestartService)
+        if is_restarted and not isinstance(item, RestartService):
+            yield f"items[{index}]: nothing was asked since the restart; ask first, then expect."
+            continue
         alien = OF_COMMANDS if of_requests else OF_REQUESTS
         if isinstance(item, Expected) and item.expect in alien:
             yield f"items[{index}]: the answer of a {'request' if of_requests else 'command'} has no {item.expect}."

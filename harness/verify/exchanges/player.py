@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from pydantic import JsonValue
 
@@ -22,6 +21,7 @@ from harness.verify.app import AppNotStarted
 from harness.verify.exchanges import words
 from harness.verify.exchanges.answer import Answer, NoJson, as_text
 from harness.verify.exchanges.files import gather, lay_down
+from harness.verify.exchanges.filling import Filling
 from harness.verify.exchanges.goldens import Goldens
 from harness.verify.exchanges.items import (
     ITEMS,
@@ -31,7 +31,6 @@ from harness.verify.exchanges.items import (
     Request,
     RestartService,
     Run,
-    mapped,
 )
 from harness.verify.exchanges.judge import Scene, judge, seen_of
 from harness.verify.judge import Judgement
@@ -45,9 +44,6 @@ if TYPE_CHECKING:
     from harness.verify.pages import Site
 
 POLL_SECONDS = 0.2
-_NAME = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-_IN_PATH = "/?&=:%+,;@!$'()*~-._"
-"""Left as they stand in a path; all else is data and is escaped."""
 
 
 @dataclass
@@ -68,6 +64,8 @@ class Exchanger(Playing):
     """The last."""
     scenes: dict[int, Scene] = field(default_factory=dict)
     """What each expectation was judged by."""
+    wanted: dict[int, Expected] = field(default_factory=dict)
+    """Each expectation as it was judged, with what was remembered in the place of its names."""
     drafts: dict[str, str] = field(default_factory=dict)
     """Golden outputs this play took."""
     _asked: dict[int, str] = field(default_factory=dict)
@@ -76,7 +74,7 @@ class Exchanger(Playing):
 
     async def begin(self) -> None:
         """Empty data, no cookies, nothing answered, nothing remembered."""
-        for each in (self.kept, self.scenes, self.drafts, self._asked):
+        for each in (self.kept, self.scenes, self.wanted, self.drafts, self._asked):
             each.clear()
         self.answer, self._again = None, None
         await self.site.instance.reset()
@@ -117,21 +115,22 @@ class Exchanger(Playing):
         """Do it; returns what was answered, for the evidence."""
         if isinstance(act, Remember):
             return self._remember(act)
+        self.answer, self._again = None, None
         if isinstance(act, RestartService):
             await self.site.instance.restart()
             return ""
+        act = self._filling.request(act) if isinstance(act, Request) else self._filling.run(act)
         self._again = act if isinstance(act, Request) and act.until else None
+        self._asked[index] = words.asked(act)
         if index in self.instead:
             self.answer = self.instead[index]
         else:
             self.answer = await (self._request(act) if isinstance(act, Request) else self._run(act))
-        self._asked[index] = words.asked(self._filled(act))
         return words.answered(self.answer)
 
     async def _request(self, act: Request) -> Answer:
         if self.site.client is None:
             raise ActFailed("there is no service that could be asked; a program is run")
-        act = self._filled(act)
         headers, body = dict(act.headers), None
         if act.body is not None:
             body, kind = json.dumps(act.body, ensure_ascii=False).encode(errors="surrogatepass"), "application/json"
@@ -156,7 +155,6 @@ class Exchanger(Playing):
         program = self.site.instance
         if not isinstance(program, Program):
             raise ActFailed("there is no program that could be run; a service is asked by requests")
-        act = self._filled(act)
         try:
             lay_down(program.work_dir, act.files)
         except (OSError, ValueError) as exc:
@@ -186,62 +184,12 @@ class Exchanger(Playing):
         await self.site.instance.reset()
         self.site.instance.touch()
 
-    # --- what was remembered ---
-
-    def _filled(self, act: Any) -> Any:
-        """An act with what was remembered in the place of its names."""
-        if isinstance(act, Run):
-            texts = {name: self._in_text(text) for name, text in act.files.items()}
-            command = tuple(map(self._in_text, act.command))
-            env = {name: self._in_text(text) for name, text in act.env.items()}
-            more = {"command": command, "env": env, "files": texts, "stdin": self._in_text(act.stdin)}
-            return act.model_copy(update=more)
-        form = None if act.form is None else {name: self._in_text(text) for name, text in act.form.items()}
-        return act.model_copy(
-            update={
-                "path": self._in_path(act.path),
-                "headers": {name: self._in_text(text) for name, text in act.headers.items()},
-                "body": mapped(act.body, self._in_json),
-                "form": form,
-                "text": None if act.text is None else self._in_text(act.text),
-            }
-        )
-
-    def _value(self, name: str) -> JsonValue:
-        if name == "project" and isinstance(self.site.instance, Program):
-            return self.site.instance.project
-        return self.kept.get(name)
-
-    def _in_text(self, text: str) -> str:
-        """Names that nothing was remembered under are texts in braces."""
-        return _NAME.sub(lambda m: m[0] if (kept := self._value(m[1])) is None else as_text(kept), text)
-
-    def _in_json(self, text: str) -> JsonValue:
-        """A text that is one name becomes what was remembered, of its own type."""
-        whole = _NAME.fullmatch(text)
-        kept = self._value(whole[1]) if whole else None
-        return self._in_text(text) if kept is None else kept
-
-    def _in_path(self, path: str) -> str:
-        """A whole address must be of this service; a part is escaped, so that it stays one part.
-
-        Raises: ActFailed: it leads elsewhere.
-        """
-        whole = _NAME.fullmatch(path)
-        if whole and (kept := self._value(whole[1])) is not None:
-            return self._own_address(as_text(kept))
-        filled = _NAME.sub(
-            lambda m: m[0] if (kept := self._value(m[1])) is None else quote(as_text(kept), safe=""), path
-        )
-        return quote(filled, safe=_IN_PATH)
-
-    def _own_address(self, address: str) -> str:
-        parts, own = urlsplit(address), urlsplit(self.site.instance.base_url)
-        if parts.netloc and parts.netloc != own.netloc:
-            raise ActFailed(f"{address[:200]!r} is no address of this service")
-        if not parts.path.startswith("/"):
-            raise ActFailed(f"{address[:200]!r} is no address that begins with /")
-        return quote(parts.path + (f"?{parts.query}" if parts.query else ""), safe=_IN_PATH)
+    @property
+    def _filling(self) -> Filling:
+        """What names stand for now; `{project}` is where a program's project is."""
+        instance = self.site.instance
+        own: dict[str, JsonValue] = {"project": instance.project} if isinstance(instance, Program) else {}
+        return Filling({**self.kept, **own}, instance.base_url)
 
     # --- expectations ---
 
@@ -264,18 +212,10 @@ class Exchanger(Playing):
         ]
 
     def _judged(self, index: int, expected: Expected, feature_id: str) -> Judgement:
-        expected = self.with_kept(expected)
+        expected = self.wanted[index] = self._filling.expected(expected)
         golden = self._golden(expected, feature_id) if expected.expect == "golden" else None
         self.scenes[index] = Scene(self.answer, dict(self.kept), golden)
         return judge(expected, self.scenes[index])
-
-    def with_kept(self, expected: Expected) -> Expected:
-        """An expectation with what was remembered in the place of its names."""
-        if expected.expect in ("unchanged", "changed", "golden"):
-            return expected
-        texts = {"value": mapped(expected.value, self._in_json)}
-        texts["values"] = tuple(mapped(each, self._in_json) for each in expected.values)
-        return expected.model_copy(update=texts)
 
     def _golden(self, expected: Expected, feature_id: str) -> str | None:
         """What is kept; what is new is taken where a check is proved, and counts when it is the same again."""

@@ -20,7 +20,6 @@ from harness.verify.exchanges.judge import Scene, judge
 from harness.verify.proof import FREEZES, Proof, Red
 
 if TYPE_CHECKING:
-    from harness.verify.exchanges.player import Exchanger
     from harness.verify.pages import Site
     from harness.verify.playing import Group, ItemResult, ReplayResult
     from harness.verify.replay import Replayer
@@ -74,14 +73,12 @@ class _Trial:
         if not result.passed:
             return result
         for index in list(self.open()):
-            item = self.check.contract.items[index]
-            if isinstance(item, Expected) and (how := self._moved(player, index, player.with_kept(item))):
+            if how := self._moved(player.wanted[index], player.scenes[index]):
                 self._prove(index, how)
         return None
 
-    def _moved(self, player: Exchanger, index: int, expected: Expected) -> str:
+    def _moved(self, expected: Expected, scene: Scene) -> str:
         """What makes it fail; empty: nothing of this."""
-        scene = player.scenes[index]
         for how, answer in disturbed(expected, scene):
             if not judge(expected, replace(scene, answer=answer)).holds:
                 return how

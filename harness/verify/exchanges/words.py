@@ -73,9 +73,13 @@ def answered(answer: Answer) -> str:
     if answer.is_of_request:
         kind = answer.header("content-type")
         return f"{answer.status}{f', {kind}' if kind else ''}: {answer.text[:BODY_CHARACTERS]}"
-    files = f"; files: {', '.join(sorted(answer.files)[:HEADERS])}" if answer.files else ""
-    errors = f"; errors: {answer.errors[:BODY_CHARACTERS]}" if answer.errors else ""
-    return f"exit code {answer.exit_code}{files}; output: {answer.text[:BODY_CHARACTERS]}{errors}"
+    told = [
+        f"exit code {answer.exit_code}{f' ({answer.why_ended})' if answer.why_ended else ''}",
+        f"files: {', '.join(sorted(answer.files)[:HEADERS])}" if answer.files else "",
+        f"output: {answer.text[:BODY_CHARACTERS].rstrip()}" if answer.text.strip() else "no output",
+        f"errors: {answer.errors[:BODY_CHARACTERS].rstrip()}" if answer.errors.strip() else "",
+    ]
+    return "; ".join(filter(None, told))
 
 
 def expected(item: Expected) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import kinds_script
+import exchanges_script
 import pytest
 from scripted import ScriptedModel
 from test_build import git, harness, keep_the_person_away
@@ -21,7 +21,7 @@ BROKEN = {
 """What somebody breaks later, and the step that tells."""
 
 
-@pytest.fixture(scope="module", params=kinds_script.SCRIPTS)
+@pytest.fixture(scope="module", params=exchanges_script.SCRIPTS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -29,7 +29,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def built(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project, built once from its specification to its last commit."""
-    script = kinds_script.SCRIPTS[kind]
+    script = exchanges_script.SCRIPTS[kind]
     directory = tmp_path_factory.mktemp("built") / f"my {kind}"
     directory.mkdir()
     spec = directory.parent / "spec.md"
@@ -85,7 +85,7 @@ def test_verify_passes_without_a_model_and_names_the_step_that_was_broken(built:
 
 
 def test_authors_are_told_the_interface_and_kept_to_it(built: Path, kind: str) -> None:
-    heard = kinds_script.SCRIPTS[kind].heard
+    heard = exchanges_script.SCRIPTS[kind].heard
     earlier = {"service": 'POST /notes {"text": "text"} -> the status to be 201', "program": "tally add ... ->"}[kind]
     assert earlier in heard["F002"][0]
     assert "earlier checks" not in heard["F001"][0]
@@ -104,3 +104,9 @@ def test_checks_can_be_read_and_are_sound(built: Path, kind: str) -> None:
 def test_what_is_compared_with_is_kept_beside_the_checks(built: Path, kind: str) -> None:
     kept = sorted(path.relative_to(built).as_posix() for path in built.glob("checks/golden/**/*.txt"))
     assert kept == {"service": [], "program": ["checks/golden/F002/two-names.txt"]}[kind]
+
+
+def test_a_program_cannot_be_opened_and_says_so(built: Path, kind: str) -> None:
+    if kind == "program":
+        found = harness("open", str(built))
+        assert (found.returncode, "nothing to serve" in found.stderr) == (3, True)
