@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from killing import Killer, Strike, committed, replay, stage, tool, turn
 
-from harness.cli_audit import read_audit
+from harness.cli.audit import read_audit
 
 pytestmark = [pytest.mark.needs("chromium", "bwrap"), pytest.mark.timeout(1200)]
 

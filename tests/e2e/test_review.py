@@ -15,7 +15,7 @@ import notes_script
 import pytest
 from scripted import ScriptedModel
 
-from harness.cli_run import proposal_text
+from harness.cli.run import proposal_text
 from harness.errors import SetupError
 from harness.events import Events
 from harness.opening import Stop

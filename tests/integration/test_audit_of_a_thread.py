@@ -17,7 +17,7 @@ from apps.proved import git
 from scripted import ScriptedModel, call, calls
 
 from harness.budget import Budget, Meter
-from harness.cli_audit import as_text, read_audit
+from harness.cli.audit import as_text, read_audit
 from harness.doctor_project import examine_project
 from harness.errors import ContractError
 from harness.events import Committed, Decided, Events, FileChanged, NetworkAsked, SessionStarted, ToolReturned

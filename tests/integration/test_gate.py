@@ -13,7 +13,7 @@ import pytest
 from apps import proved
 from apps.proved import git
 
-from harness.cli_gate import as_github, as_text
+from harness.cli.gate import as_github, as_text
 from harness.events import CheckReplayed, Events
 from harness.features import Feature
 from harness.gate import Asked, Claim, Gated, check_claims

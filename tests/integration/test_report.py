@@ -22,7 +22,7 @@ from apps import todo_app
 from apps.history import commit, git
 
 from harness.browser.browser import Browser
-from harness.cli_report import write
+from harness.cli.report import write
 from harness.commits import make_trailers
 from harness.diffs import read_diff
 from harness.features import Feature, FeatureList, PassedAt, Proof

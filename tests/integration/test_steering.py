@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.cli_steer import say
+from harness.cli.steer import say
 from harness.errors import SetupError
 from harness.lock import ProjectLock
 from harness.project import Project

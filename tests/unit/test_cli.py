@@ -17,9 +17,9 @@ import pytest
 import typer
 
 from harness.cli import main
-from harness.cli_memory import read_age
-from harness.cli_run import STOPPING, drive, read_spec, until_stopped
-from harness.cli_text import findings_text, one_screen
+from harness.cli.memory import read_age
+from harness.cli.run import STOPPING, drive, read_spec, until_stopped
+from harness.cli.text import findings_text, one_screen
 from harness.console import Display
 from harness.doctor import Finding
 from harness.events import Events, ModelCalled, Noticed, SessionStarted, ToolReturned, VerdictReached

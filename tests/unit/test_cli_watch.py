@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli_watch import watch_status
+from harness.cli.watch import watch_status
 from harness.errors import Interrupted, SetupError
 from harness.lock import ProjectLock
 from harness.project import Project

@@ -58,7 +58,7 @@ HOMES = {
 DISTRIBUTIONS = {"git": "gitpython", "grpc": "grpcio", "PIL": "pillow", "yaml": "pyyaml"}
 """What to install for an import, where the names differ by more than a hyphen."""
 HEAVY = {"langgraph", "langchain_core", "langchain_openai", "openai", "torch", "pymilvus", "pyppeteer", "git", "mcp"}
-ENTRY_POINTS = {"harness.cli_commands.options", "harness.browser.worker"}
+ENTRY_POINTS = {"harness.cli.commands.options", "harness.browser.worker"}
 """Where a program of its own waits, the only places that start an event loop."""
 REGISTRATIONS = {"add_typer", "model_rebuild"}
 """Calls at module level that only declare."""
@@ -271,7 +271,7 @@ finally:
 
 
 def test_status_loads_nothing_heavy(project_dir: Path) -> None:
-    if not (PACKAGE / "cli.py").exists():
+    if not (PACKAGE / "cli").exists():
         pytest.skip("there is no command line yet")
     feature = {"category": "list", "description": "Adds an entry", "steps": ["See the entry"], "passes": False}
     (project_dir / "features.json").write_text(json.dumps([feature]), encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.chain import extend
-from harness.cli_audit import Audited, verified_text
+from harness.cli.audit import Audited, verified_text
 from harness.errors import ContractError
 from harness.events import (
     Committed,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.browser.display import find_display
-from harness.cli_verify import keep_verifying
+from harness.cli.verify import keep_verifying
 from harness.errors import SetupError
 from harness.project import Project
 from harness.status import as_json, as_text, read_status

@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli_commands.completing import thread_ids
-from harness.cli_commands.options import HELP, HERE, Dir, Json, print_json, wait, width
+from harness.cli.commands.completing import thread_ids
+from harness.cli.commands.options import HELP, HERE, Dir, Json, print_json, wait, width
 
 app = typer.Typer(**HELP)
 
@@ -67,7 +67,7 @@ def status(
     Example: harness status my-app --watch
     """
     if watch:
-        from harness.cli_watch import watch_status
+        from harness.cli.watch import watch_status
 
         watch_status(directory, sys.stdout, as_json=as_json)
         return
@@ -126,7 +126,7 @@ def audit(
 
     Example: harness audit t-20261121-3f9a my-app
     """
-    from harness import cli_audit
+    from harness.cli import audit as cli_audit
 
     if thread and directory == HERE and Path(thread).is_dir():  # as of every other command
         thread, directory = "", Path(thread)
@@ -147,7 +147,7 @@ def doctor(
 
     Here is this machine and this project.
     """
-    from harness.cli_text import findings_text
+    from harness.cli.text import findings_text
     from harness.doctor import examine
 
     findings = wait(examine(directory, offline=offline))

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli_commands.completing import feature_ids
-from harness.cli_commands.options import (
+from harness.cli.commands.completing import feature_ids
+from harness.cli.commands.options import (
     HELP,
     HERE,
     Box,
@@ -32,7 +32,7 @@ def check_show(feature: FeatureArgument, directory: DirOption = HERE, as_json: J
 
     Example: harness check show F003
     """
-    from harness import cli_check
+    from harness.cli import check as cli_check
 
     typer.echo(cli_check.show(directory, feature, as_json=as_json))
 
@@ -53,7 +53,7 @@ def check_lint(
 
     Example: harness check lint
     """
-    from harness import cli_check
+    from harness.cli import check as cli_check
 
     text, is_sound = cli_check.lint(directory, feature, as_json=as_json)
     typer.echo(text)
@@ -77,7 +77,7 @@ def check_author(
 
     Example: harness check author F003 --url http://localhost:3000
     """
-    from harness import cli_check
+    from harness.cli import check as cli_check
 
     text, is_kept = wait(
         cli_check.author(directory, feature, url, sandbox_flags(sandbox, allow_host, prepare_network), as_json=as_json)
@@ -95,7 +95,7 @@ def check_accept(feature: FeatureArgument, directory: DirOption = HERE) -> None:
 
     Example: harness check accept F003
     """
-    from harness import cli_decide
+    from harness.cli import decide as cli_decide
 
     typer.echo(wait(cli_decide.accept(directory, feature)))
 
@@ -113,6 +113,6 @@ def check_amend(
 
     Example: harness check amend F003 --file contract.json
     """
-    from harness import cli_decide
+    from harness.cli import decide as cli_decide
 
     typer.echo(wait(cli_decide.amend(directory, feature, *cli_decide.read_given(file))))

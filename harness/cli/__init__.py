@@ -1,9 +1,10 @@
-"""The door: puts the commands together, runs one, and chooses the exit code.
+"""The door: runs a command and chooses the exit code.
 
     0 done   1 ended with features open   2 usage   3 set-up   4 broken file   5 outside failure   130 interrupted
 
-The commands themselves are in `cli_commands/`, a file for each thing a person comes for. Nothing is decided here and
-nothing heavy is imported before a command needs it. `main` is the one place where an error becomes words for a person.
+The commands themselves are in `commands/`, a file for each thing a person comes for; what they do, and how it is told, is
+beside this file, in a module of the same name. Nothing is decided here and nothing heavy is imported before a command
+needs it. `main` is the one place where an error becomes words for a person.
 """
 
 from __future__ import annotations
@@ -12,39 +13,12 @@ import io
 import os
 import signal
 import sys
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
 import typer
 
-from harness.cli_commands import build, check, decide, gate, look, memory, plan, prove, see
-from harness.cli_commands.options import HELP
+from harness.cli.commands import app
 from harness.errors import HarnessError, Interrupted, StopRun
-
-ABOUT = "Builds software feature by feature and proves each one in a real browser."
-app = typer.Typer(help=ABOUT, **{**HELP, "add_completion": True})
-for group in (build, look, see, prove, decide):
-    app.add_typer(group.app)
-app.add_typer(plan.app, name="plan")
-app.add_typer(gate.mcp_app)
-app.add_typer(check.app, name="check")
-app.add_typer(memory.app, name="memory")
-app.add_typer(gate.app, name="gate")
-
-
-@app.callback(invoke_without_command=True)
-def _start(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
-) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"harness {installed('harness')}")
-        raise typer.Exit
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(2)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -73,7 +47,7 @@ def _leave(exc: Exception, is_debug: bool) -> NoReturn:
         import traceback
 
         traceback.print_exception(exc)
-    from harness.cli_text import one_screen
+    from harness.cli.text import one_screen
     from harness.disk import refused_by_disk
 
     exc = refused_by_disk(exc) or exc

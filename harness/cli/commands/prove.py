@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli_commands.completing import feature_ids
-from harness.cli_commands.options import HELP, HERE, Box, Dir, Hosts, Json, Prepare, sandbox_flags, wait
+from harness.cli.commands.completing import feature_ids
+from harness.cli.commands.options import HELP, HERE, Box, Dir, Hosts, Json, Prepare, sandbox_flags, wait
 
 app = typer.Typer(**HELP)
 
@@ -36,7 +36,7 @@ def verify(
 
     Example: harness verify my-app --feature F003 --html report
     """
-    from harness.cli_verify import Wish, verify_on_change, verify_once
+    from harness.cli.verify import Wish, verify_on_change, verify_once
 
     wish = Wish(
         directory, feature or (), url, as_json, junit, html, headed, sandbox_flags(sandbox, allow_host, prepare_network)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from harness.cli_commands.completing import feature_ids
+from harness.cli.commands.completing import feature_ids
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from harness.cli_run import Work
+    from harness.cli.run import Work
 
 T = TypeVar("T")
 HELP: dict[str, Any] = {
@@ -97,7 +97,7 @@ def run_to_end(directory: Path | None, work: Work, last_words: str = "") -> NoRe
     Args:
         last_words: printed when it ended well.
     """
-    from harness.cli_run import drive
+    from harness.cli.run import drive
 
     code = wait(drive(directory, work))
     if last_words and not code:

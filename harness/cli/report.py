@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.cli_memory import read_age
+from harness.cli.memory import read_age
 from harness.errors import SetupError
 from harness.project import write_atomic
 from harness.report import Report, as_html, read_report

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from harness.cli_verify import stop_signals
+from harness.cli.verify import stop_signals
 from harness.console_text import one_line
 from harness.events import Events, Noticed
 

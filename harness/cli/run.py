@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import typer
 
-from harness.cli_ask import ask, choose, confirm, is_asked, review_file
+from harness.cli.ask import ask, choose, confirm, is_asked, review_file
 from harness.console import Display, features_table, print_table, watch
 from harness.console_text import one_line
 from harness.errors import HarnessError, Interrupted, SetupError

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli_commands.completing import feature_ids, thread_ids
-from harness.cli_commands.options import (
+from harness.cli.commands.completing import feature_ids, thread_ids
+from harness.cli.commands.options import (
     HELP,
     HERE,
     Box,
@@ -71,7 +71,7 @@ def init(
 
     Example: harness init my-app --spec notes.md --features 12
     """
-    from harness.cli_run import read_spec, run_initialise
+    from harness.cli.run import read_spec, run_initialise
 
     if spec is None and not adopt:
         raise typer.BadParameter("Say what is to be built, or take over a list with --adopt.", param_hint="--spec")
@@ -109,7 +109,7 @@ def run(
 
     Example: harness run my-app --max-sessions 5
     """
-    from harness.cli_run import run_build
+    from harness.cli.run import run_build
 
     limits: dict[str, Any] = {"only": feature, "max_sessions": max_sessions, "max_turns": max_turns}
     flags, asked = sandbox_flags(sandbox, allow_host, prepare_network), review.value if review else ""
@@ -139,7 +139,7 @@ def resume(
 
     Example: harness resume t-20261121-3f9a my-app
     """
-    from harness.cli_run import run_build
+    from harness.cli.run import run_build
     from harness.reviewing import Answer
 
     if accept and reopen is not None:
@@ -168,7 +168,7 @@ def replay(
 
     Example: harness replay conversation.jsonl my-app --spec notes.md
     """
-    from harness.cli_run import read_spec, run_replay
+    from harness.cli.run import read_spec, run_replay
 
     text = "" if spec is None else read_spec(spec)
     flags = sandbox_flags(sandbox, allow_host, prepare_network)
@@ -183,6 +183,6 @@ def demo(
 
     The model is recorded and needs no key. Running it again with the same directory goes on where it was.
     """
-    from harness.cli_run import run_demo, what_to_try
+    from harness.cli.run import run_demo, what_to_try
 
     run_to_end(directory, run_demo(directory), what_to_try(directory))

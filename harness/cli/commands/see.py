@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli_commands.completing import thread_ids
-from harness.cli_commands.options import HELP, HERE, Box, Dir, Hosts, Json, Prepare, sandbox_flags, wait
+from harness.cli.commands.completing import thread_ids
+from harness.cli.commands.options import HELP, HERE, Box, Dir, Hosts, Json, Prepare, sandbox_flags, wait
 
 app = typer.Typer(**HELP)
 
@@ -32,7 +32,7 @@ def report(
 
     Example: harness report my-app --since 12h --out morning.html
     """
-    from harness import cli_report
+    from harness.cli import report as cli_report
     from harness.report import as_json as in_json
 
     found = wait(cli_report.gather(directory, since))
@@ -64,7 +64,7 @@ def steer(
 
     Example: harness steer t-20261121-3f9a "the logo is in assets/logo.svg" my-app
     """
-    from harness.cli_steer import say
+    from harness.cli.steer import say
 
     typer.echo(say(directory, thread, text))
 
@@ -87,6 +87,6 @@ def open_(
 
     Example: harness open my-app --port 8080
     """
-    from harness.cli_open import show
+    from harness.cli.open import show
 
     wait(show(directory, port, fresh, sandbox_flags(sandbox, allow_host, prepare_network)))

@@ -14,8 +14,8 @@ from typing import Any
 
 import typer
 
-from harness.cli_gate import as_text
-from harness.cli_text import one_screen
+from harness.cli.gate import as_text
+from harness.cli.text import one_screen
 from harness.errors import ContractError, HarnessError
 from harness.events import Events
 from harness.opening import settings_of

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli_commands.options import HELP, HERE, DirOption, FeatureArgument, Json, Why, wait
+from harness.cli.commands.options import HELP, HERE, DirOption, FeatureArgument, Json, Why, wait
 
 app = typer.Typer(
     help="Change the list of features, at any time. A run that is at work takes changes in before its next feature.",
@@ -25,7 +25,7 @@ def plan_show(ids: Ids = None, directory: DirOption = HERE, as_json: Json = Fals
 
     Example: harness plan show F003
     """
-    from harness import cli_plan
+    from harness.cli import plan as cli_plan
 
     typer.echo(wait(cli_plan.show(directory, ids or (), as_json=as_json)))
 
@@ -45,7 +45,7 @@ def plan_add(
 
     Example: harness plan add "a book can be marked as lost"
     """
-    from harness import cli_plan
+    from harness.cli import plan as cli_plan
 
     if bool(wish.strip()) == bool(file):
         raise typer.BadParameter("Say what is wanted, or give features with --file.", param_hint="TEXT")
@@ -67,7 +67,7 @@ def plan_edit(
 
     Example: harness plan edit F003 F004
     """
-    from harness import cli_plan
+    from harness.cli import plan as cli_plan
 
     typer.echo(wait(cli_plan.edit(directory, ids or (), file, everything=everything, yes=yes)))
 
@@ -88,7 +88,7 @@ def plan_amend(
 
     Example: harness plan amend F003 "also by pressing Enter"
     """
-    from harness import cli_plan
+    from harness.cli import plan as cli_plan
 
     if bool(words.strip()) == bool(file):
         raise typer.BadParameter("Say what is to be otherwise, or give the fields with --file.", param_hint="TEXT")
@@ -103,6 +103,6 @@ def plan_remove(feature: FeatureArgument, directory: DirOption = HERE, why: Why 
 
     Example: harness plan remove F007 --why "nobody exports anything"
     """
-    from harness import cli_plan
+    from harness.cli import plan as cli_plan
 
     typer.echo(wait(cli_plan.remove(directory, feature, why, yes=yes)))

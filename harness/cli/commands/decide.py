@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from harness.cli_commands.options import HELP, HERE, DirOption, FeatureArgument, Why, wait
+from harness.cli.commands.options import HELP, HERE, DirOption, FeatureArgument, Why, wait
 
 app = typer.Typer(**HELP)
 
@@ -17,7 +17,7 @@ def skip(feature: FeatureArgument, directory: DirOption = HERE, why: Why = "") -
 
     Example: harness skip F007 --why "the export is not wanted any more"
     """
-    from harness import cli_decide
+    from harness.cli import decide as cli_decide
 
     typer.echo(wait(cli_decide.skip(directory, feature, why)))
 
@@ -30,6 +30,6 @@ def reopen(feature: FeatureArgument, directory: DirOption = HERE, why: Why = "")
 
     Example: harness reopen F003 --why "the total is wrong when a price has cents"
     """
-    from harness import cli_decide
+    from harness.cli import decide as cli_decide
 
     typer.echo(wait(cli_decide.reopen(directory, feature, why)))

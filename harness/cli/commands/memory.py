@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli_commands.options import HELP, HERE, Json, print_json, wait
+from harness.cli.commands.options import HELP, HERE, Json, print_json, wait
 
 app = typer.Typer(help="What was learned, and documents of yours.", **HELP)
 
@@ -41,7 +41,7 @@ def memory_search(
 
     Example: harness memory search "entries are gone after reload" --since 7d
     """
-    from harness import cli_memory
+    from harness.cli import memory as cli_memory
 
     found = wait(cli_memory.search(directory, query, count, kind or [], since, scope.value))
     typer.echo(cli_memory.as_json(found) if as_json else cli_memory.as_text(found))
@@ -59,7 +59,7 @@ def memory_add(
 
     Example: harness memory add docs/ api.pdf
     """
-    from harness import cli_memory
+    from harness.cli import memory as cli_memory
 
     typer.echo(wait(cli_memory.add(directory, paths)))
 
@@ -72,7 +72,7 @@ def memory_list(
 
     Example: harness memory list
     """
-    from harness import cli_memory
+    from harness.cli import memory as cli_memory
     from harness.console_text import one_line
 
     found = wait(cli_memory.documents(directory))
@@ -89,7 +89,7 @@ def memory_forget(
 
     Example: harness memory forget docs/old-api.md
     """
-    from harness import cli_memory
+    from harness.cli import memory as cli_memory
 
     typer.echo(f"{wait(cli_memory.forget(directory, names))} records are not recalled any more.")
 
@@ -99,7 +99,7 @@ def memory_stats(
     directory: Annotated[Path, typer.Option("--dir", help="The project's directory.")] = HERE, as_json: Json = False
 ) -> None:
     """Count records and say which index answers."""
-    from harness import cli_memory
+    from harness.cli import memory as cli_memory
 
     facts = wait(cli_memory.stats(directory))
     print_json(facts) if as_json else typer.echo("\n".join(f"{name:<16} {value}" for name, value in facts.items()))
@@ -108,6 +108,6 @@ def memory_stats(
 @app.command("rebuild")
 def memory_rebuild(directory: Annotated[Path, typer.Option("--dir", help="The project's directory.")] = HERE) -> None:
     """Build the index anew from the records."""
-    from harness import cli_memory
+    from harness.cli import memory as cli_memory
 
     typer.echo(f"The index holds {wait(cli_memory.rebuild(directory))} records.")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from harness.cli_commands.options import HELP, HERE, Box, Dir, Hosts, Json, Prepare, sandbox_flags, wait
+from harness.cli.commands.options import HELP, HERE, Box, Dir, Hosts, Json, Prepare, sandbox_flags, wait
 
 
 class _ChecksByDefault(TyperGroup):
@@ -73,7 +73,7 @@ def gate_check(
         raise typer.BadParameter("Give one of --feature, --all and --changed.", param_hint="--feature")
     if keep and not feature:
         raise typer.BadParameter("Say with --feature whose proof is to be kept.", param_hint="--keep")
-    from harness.cli_gate import Wish, gate_once
+    from harness.cli.gate import Wish, gate_once
     from harness.gate import Asked
 
     asked = Asked(tuple(feature or ()), everything, changed)
@@ -114,7 +114,7 @@ def gate_uninstall(place: PlaceArgument, directory: Dir = HERE) -> None:
 @app.command("stop-hook", hidden=True)
 def gate_stop_hook(directory: Dir = HERE) -> None:
     """Answer Claude Code, which wants to stop; its JSON is read from standard input."""
-    from harness import cli_hooks
+    from harness.cli import hooks as cli_hooks
 
     raise typer.Exit(wait(cli_hooks.stop_hook(directory, sys.stdin.read(_INPUT_CHARACTERS))))
 
@@ -122,7 +122,7 @@ def gate_stop_hook(directory: Dir = HERE) -> None:
 @app.command("pre-push", hidden=True)
 def gate_pre_push(directory: Dir = HERE) -> None:
     """Answer git, which wants to push; its lines are read from standard input."""
-    from harness import cli_hooks
+    from harness.cli import hooks as cli_hooks
 
     raise typer.Exit(wait(cli_hooks.pre_push(directory, sys.stdin.read(_INPUT_CHARACTERS).splitlines())))
 
@@ -139,6 +139,6 @@ def mcp(directory: Dir = HERE) -> None:
 
     Example: claude mcp add harness -- harness mcp my-app
     """
-    from harness.cli_mcp import serve
+    from harness.cli.mcp import serve
 
     wait(serve(directory))

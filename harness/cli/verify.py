@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from harness.cli_text import one_screen, replayed_text
+from harness.cli.text import one_screen, replayed_text
 from harness.console import watch
 from harness.errors import HarnessError
 from harness.events import Events

@@ -123,7 +123,7 @@ class Tools:
 
         Features that pass are replayed; one that you claim and that does not pass yet is proved in full.
         """
-        from harness.cli_gate import as_text
+        from harness.cli.gate import as_text
         from harness.gate import Asked
         from harness.runtime import check_claims
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.cli_ask import choose, confirm, edit_file, is_asked
-from harness.cli_decide import read_given
+from harness.cli.ask import choose, confirm, edit_file, is_asked
+from harness.cli.decide import read_given
 from harness.console import watch
 from harness.console_text import one_line, plain, wrapped
 from harness.errors import FeatureFileError, SetupError
