@@ -1,7 +1,7 @@
 """What a killed harness leaves behind, written down before it can be left: processes and stand-ins for absent files.
 
 One JSON object a line, appended; a torn last line is what a kill leaves and is skipped. `reap` puts all of it away
-at the next start.
+at the next start, unless who wrote it is still at work: `harness verify` runs beside a build.
 """
 
 from __future__ import annotations
@@ -37,17 +37,20 @@ class Journal:
         self._path.unlink(missing_ok=True)
 
     def _append(self, entry: dict[str, Any]) -> None:
+        own = os.getpid()
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(json.dumps({**entry, "by": own, "by_started": tree.start_time(own)}) + "\n")
 
 
 def reap(journal: Path) -> list[int]:
     """End what survived a killed harness and remove its stand-ins.
 
-    Returns: the pids that were still alive.
+    Returns: the pids that were still alive; none, where it belongs to a process that is at work.
     Replay: entries name processes by pid and start time, so a second run ends nobody else.
     """
     entries = list(_entries(journal))
+    if any(_is_at_work(entry) for entry in entries):
+        return []
     alive = [pid for entry in entries for pid in _survivors(entry)]
     tree.end(alive, signal.SIGKILL)
     for entry in entries:
@@ -76,6 +79,14 @@ def _entries(journal: Path) -> Iterator[dict[str, Any]]:
             entry = json.loads(line)
             if isinstance(entry, dict):
                 yield entry
+
+
+def _is_at_work(entry: dict[str, Any]) -> bool:
+    """Whether another process wrote it that has not ended."""
+    by, started = entry.get("by"), entry.get("by_started")
+    if not isinstance(by, int) or by == os.getpid() or not started:
+        return False
+    return tree.is_alive(by) and tree.start_time(by) == started
 
 
 def _survivors(entry: dict[str, Any]) -> set[int]:

@@ -426,6 +426,21 @@ async def test_what_survives_without_a_sandbox_is_reaped_at_the_next_start(tmp_p
     assert reap(tmp_path / "journal") == []
 
 
+def test_reaping_leaves_alone_what_belongs_to_a_harness_at_work(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    note = "import sys; from harness.sandbox.journal import Journal; from pathlib import Path\n"
+    note += "Journal(Path(sys.argv[1])).process(int(sys.argv[2]), 'm'); print('noted', flush=True); sys.stdin.read()"
+    with subprocess.Popen(["sleep", "60"]) as theirs:
+        command = [sys.executable, "-c", note, str(journal), str(theirs.pid)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout
+            assert other.stdout.readline() == "noted\n"
+            assert reap(journal) == []
+            assert theirs.poll() is None
+            assert journal.exists()
+        assert reap(journal) == [theirs.pid], "the same journal, once who wrote it has ended"
+
+
 def test_reaping_ends_nobody_who_got_the_same_number(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as stranger:
         (tmp_path / "journal").write_text(f'{{"pid": {stranger.pid}, "started": "1", "mark": "m"}}\n{{"pid": 1, "sta')
