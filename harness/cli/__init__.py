@@ -2,9 +2,9 @@
 
     0 done   1 ended with features open   2 usage   3 set-up   4 broken file   5 outside failure   130 interrupted
 
-The commands themselves are in `commands/`, a file for each thing a person comes for; what they do, and how it is told, is
-beside this file, in a module of the same name. Nothing is decided here and nothing heavy is imported before a command
-needs it. `main` is the one place where an error becomes words for a person.
+The commands themselves are in `commands/`, a file for each thing a person comes for; what they do, and how it is told,
+is beside this file, in a module of the same name. Nothing is decided here and nothing heavy is imported before a
+command needs it. `main` is the one place where an error becomes words for a person.
 """
 
 from __future__ import annotations
