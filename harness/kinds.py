@@ -17,10 +17,11 @@ _WITHOUT = re.compile(
     re.IGNORECASE,
 )
 _PAGES = re.compile(
-    r"\b((web|home)?pages?|web ?sites?|web apps?|web applications?|browsers?|buttons?|click(s|ed)?|screens?|html|css"
-    r"|check ?box(es)?|reload(s|ed)?|headings?|tabs?|ui|frontend)\b",
+    r"\b((web|home)?pages?|web ?sites?|web apps?|web applications?|browsers?|buttons?|click(s|ed)?|check ?box(es)?"
+    r"|ui|frontend)\b",
     re.IGNORECASE,
 )
+"""What only a page has: a CSV file has a heading too, and a program may write HTML."""
 _SERVICE = re.compile(
     r"\b(((http|rest|restful|json|web)[- ]?)?apis?|(http|web)[- ]services?|endpoints?|micro-?services?|status codes?"
     r"|openapi|webhooks?)\b|\b(GET|POST|PUT|PATCH|DELETE) `?/",
@@ -33,11 +34,20 @@ _PROGRAM = re.compile(
 )
 
 
+_CALLED_PROGRAM = re.compile(
+    r"\b(command[- ]?line (program|tool|application|app|utility|client|interface)s?|cli)\b", re.IGNORECASE
+)
+
+
 def proposed_kind(text: str) -> Kind:
-    """The kind of what a text asks for; `web` unless it speaks of no page and of requests or commands."""
+    """The kind of what a text asks for.
+
+    `web` unless it speaks of no page and of requests or commands, or calls itself a command-line program before it
+    speaks of one.
+    """
     text = _WITHOUT.sub(" ", text)
-    if _PAGES.search(text):
-        return "web"
+    if page := _PAGES.search(text):
+        return "program" if _CALLED_PROGRAM.search(text, 0, page.start()) else "web"
     service, program = len(_SERVICE.findall(text)), len(_PROGRAM.findall(text))
     if not service and not program:
         return "web"
