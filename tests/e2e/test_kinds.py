@@ -1,4 +1,4 @@
-"""Web projects of every kind, each built from its specification by a recorded conversation, on real parts.
+"""Projects of every kind, each built from its specification by a recorded conversation, on real parts.
 
 What the model said lies in `kinds/<kind>/recording.jsonl`, beside the specification and, where there is one, the
 person's `harness.toml`; all else happens here: sandbox, package registry, database, browser, git. Afterwards the
@@ -35,6 +35,7 @@ class Kind:
     wrong: str
     failing: str
     """The feature that does not hold with the fault."""
+    features: int = 2
     options: tuple[str, ...] = ()
     """Of init, run and verify."""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +58,7 @@ def kind(name: str, *rest: str, needs: tuple[str, ...] = (), **more: Any) -> obj
         kind("sqlite", "server.py", 'get("search", [""])', 'get("sought", [""])', "F002"),
         kind("postgres", "server.py", "amount = amount - 1", "amount = amount - 2", "F002", needs=(INITDB,)),
         kind("login", "server.py", "where name = ? order", "where name != ? order", "F002"),
+        kind("service", "store.py", "WHERE reader = ?", "WHERE reader != ?", "F005", features=5),
     ],
 )  # fmt: skip
 def test_a_project_of_this_kind_is_built_and_proved(kind: Kind, tmp_path: Path) -> None:
@@ -74,7 +76,7 @@ def test_a_project_of_this_kind_is_built_and_proved(kind: Kind, tmp_path: Path) 
 
     assert git(project, "status", "--porcelain").replace("?? harness.toml\n", "") == "", "all of it is committed"
     told = json.loads(person.run("status", project, "--json").out)
-    assert told["totals"]["passing"] == told["totals"]["total"] == 2, told
+    assert told["totals"]["passing"] == told["totals"]["total"] == kind.features, told
     person.run("verify", project, *kind.options).is_clear(0)
 
     path = project / kind.file
