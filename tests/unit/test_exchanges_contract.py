@@ -143,6 +143,21 @@ def test_a_text_that_comes_back_is_replaced_and_words_of_the_interface_are_not()
     assert get.path == f"/notes?search={word}&sort=title"
 
 
+def test_a_text_that_is_taken_apart_or_partly_given_stays_as_it_is() -> None:
+    def texts(seen: str, given: tuple[str, ...] = ()) -> set[str]:
+        items = [
+            {"step": 1, "act": "run", "command": ["tally", "add", "apples", "5"]},
+            {"step": 2, "act": "run", "command": ["tally", "import"], "stdin": "apples 3\n", "given": given},
+            {"step": 2, "expect": "line", "value": seen},
+            {"step": 3, "expect": "errors", "match": "contains", "value": "3"},
+        ]
+        return sampled(Contract.model_validate({"feature_id": "F001", "items": items}))
+
+    assert texts("apples,8") == set(), "a count is made of several lines"
+    assert texts("apples 3") == {"apples 3"}
+    assert texts("apples 3", given=("apples",)) == set()
+
+
 def test_second_authors_are_compared_without_their_samples() -> None:
     def contract(text: str, wanted: str) -> Contract:
         items = [{**POST, "json": {"title": text}}, GET, {**LISTED, "value": wanted}]

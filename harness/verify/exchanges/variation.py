@@ -1,8 +1,9 @@
 """Plays a check of exchanges once more with other texts, as `variation` does for pages, from another client.
 
 What the check sends or hands over and expects back is replaced in both, letter by letter, so that lengths, capitals,
-order and parts stay what they were. A text is left alone when its author said so (`given`), when it is a single word
-(which may be a word of the interface), no plain words at all, or when something expected seems to be made of it.
+order and parts stay what they were. A text is left alone when its author said so (`given`) of it or of a part, when it
+is a single word (which may be a word of the interface), no plain words at all, or when something expected seems to be
+made of it, as a count under a name is made of lines of names and numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from pydantic import JsonValue
 
-from harness.verify.echoes import LEAST, begins, has, rest_of, seems_made_of, within
+from harness.verify.echoes import GROWN, LEAST, begins, has, rest_of, seems_made_of, within
 from harness.verify.exchanges.items import ExchangeItem, Expected, Request, Run, mapped
 from harness.verify.judge import fold
 from harness.verify.program import Program
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from harness.verify.replay import Replayer
 
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'")
+_LETTER = re.compile(r"[^\W\d_]")
 _NAMES = ("unchanged", "changed", "golden", "json_type", "status", "content_type")
 """Expectations whose value is no text of the project's."""
 
@@ -166,11 +168,20 @@ def sampled(contract: Contract) -> set[str]:
         if text not in given
         and is_plain(text)
         and not is_word(text)
-        and any(has(v, text) or within(v, text) for v in values)
+        and not any(within(part, text) for part in given)
+        and any(has(v, text) or (within(v, text) and _LETTER.search(v)) for v in values)
+        and not any(_takes_apart(v, text) for v in values)
     }
     rests = {rest_of(value, texts) for value in values}
     texts = {t for t in texts if not any(begins(rest, t) or seems_made_of(rest, t) for rest in rests)}
     return texts - _sorted_among_others(contract, texts)
+
+
+def _takes_apart(value: str, text: str) -> bool:
+    """Whether a word of a text is expected with other words than its own: "apples,8" of "apples 3"."""
+    if has(value, text) or within(value, text):
+        return False
+    return any(has(value, word) for word in text.split() if len(word) >= GROWN and _LETTER.search(word))
 
 
 def _sorted_among_others(contract: Contract, texts: set[str]) -> set[str]:
