@@ -59,6 +59,7 @@ def kind(name: str, *rest: str, needs: tuple[str, ...] = (), **more: Any) -> obj
         kind("postgres", "server.py", "amount = amount - 1", "amount = amount - 2", "F002", needs=(INITDB,)),
         kind("login", "server.py", "where name = ? order", "where name != ? order", "F002"),
         kind("service", "store.py", "WHERE reader = ?", "WHERE reader != ?", "F005", features=5),
+        kind("program", "bin/tally", "(-item[1], item[0])", "item[0]", "F003", features=5),
     ],
 )  # fmt: skip
 def test_a_project_of_this_kind_is_built_and_proved(kind: Kind, tmp_path: Path) -> None:
