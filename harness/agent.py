@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import mmap
 import os
 import re
 import shlex
@@ -246,11 +247,12 @@ class AgentSession:
     async def _leaked(self) -> str:
         """The variables whose values lie in the tree; empty when none does."""
         try:
-            patch = await self._tree.diff(self._base_sha)
+            names = await self._tree.changed_files(self._base_sha)
         except RepoError:  # git cannot take it as it is: the verdict says so
             return ""
-        values = {name: value for name, value in self._secrets.items() if len(value) >= SECRET_CHARACTERS}
-        return ", ".join(name for name, value in values.items() if value.encode() in patch)
+        values = {name: value.encode() for name, value in self._secrets.items() if len(value) >= SECRET_CHARACTERS}
+        found = {name for file in names for name in _holds(self._tree.directory / file, values)}
+        return ", ".join(name for name in values if name in found)
 
     def _keep_output(self, said: str, attempt: int) -> Path:
         """All of it, beside the trajectory."""
@@ -307,6 +309,21 @@ class AgentSession:
 
     def _warn(self, text: str) -> None:
         self._parts.events.emit(Noticed(text=text, level="warning"))
+
+
+def _holds(path: Path, values: Mapping[str, bytes]) -> set[str]:
+    """Names of the values that stand in a file, as they are, whatever else it holds; a link holds where it leads."""
+    try:
+        if path.is_symlink():
+            content: bytes | mmap.mmap = os.fsencode(path.readlink())
+        elif not path.is_file() or not path.stat().st_size:
+            return set()
+        else:
+            with path.open("rb") as file:
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError:  # it is gone, or cannot be read: nobody can commit it either
+        return set()
+    return {name for name, value in values.items() if content.find(value) >= 0}
 
 
 @asynccontextmanager

@@ -54,7 +54,7 @@ def build_list(manner: str, is_repair: bool, is_cut: bool, key: str, brief: str)
     Path("half.txt").unlink(missing_ok=True)
     is_told = "thrown away" in brief
     if manner == "leak" and not is_told:
-        Path("config.js").write_text(f'const KEY = "{key}";\n')
+        Path("config.bin").write_bytes(b"\0\1" * 5000 + key.encode() + b"\0\2" * 5000)  # git packs what is binary
     is_good = is_repair or manner != "early"
     Path("app.js").write_text(ADD if is_good else FORGETFUL)
 

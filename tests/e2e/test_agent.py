@@ -184,7 +184,7 @@ def test_work_that_holds_the_key_is_thrown_away(
     with ScriptedModel(notes_script.answer) as model:
         _, said = run(project, model)
     assert "wrote the value of STANDIN_KEY into a file" in said
-    assert KEY not in git(project, "log", "-p", "--all")
+    assert KEY not in git(project, "log", "-p", "--text", "--all")
     assert json.loads((project / "features.json").read_text())["features"][0]["passes"], said
     assert [path for path, content in everything(state_dir, project) if KEY.encode() in content] == []
 
@@ -197,7 +197,7 @@ def test_a_key_that_is_not_named_as_one_reaches_the_commit(project: Path, agent:
     configure(agent, endpoint, "leak", pass_env=["STANDIN_URL"])
     with ScriptedModel(notes_script.answer) as model:
         run(project, model)
-    assert KEY in git(project, "log", "-p", "--all")
+    assert KEY in git(project, "log", "-p", "--text", "--all")
 
 
 def test_an_agent_that_fails_and_changes_nothing_stops_the_run_and_costs_no_attempt(
