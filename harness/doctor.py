@@ -114,7 +114,14 @@ async def _endpoint(settings: ModelSettings, offline: bool) -> list[Finding]:
     names = sorted({settings.name, *settings.roles.values()} - {""})
     if not names:
         remedy = "Set OPENAI_API_KEY and OPENAI_MODEL, and OPENAI_BASE_URL for another endpoint."
-        return [Finding("endpoint", "warn", "No model is named; only `harness demo` and `verify` work.", remedy)]
+        return [
+            Finding(
+                "endpoint",
+                "warn",
+                "No model is named: what is there can be shown, proved and decided, not built.",
+                remedy,
+            )
+        ]
     if offline:
         return [
             Finding("endpoint", "ok", f"not called; it would be {shown(settings.base_url)} with {', '.join(names)}")

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import SetupError
+from harness.errors import AdapterError, SetupError
 from harness.events import Noticed
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from harness.opening import Stop
     from harness.recording import RecordingServer
     from harness.runtime import Ended
+
+
+_ELSEWHERE = (
+    "A recording fits what it was made of: give the specification and settings it was recorded with, in a new directory."
+)
 
 
 async def replay(
@@ -51,6 +56,10 @@ async def replay(
             ended = await _go_on(directory, thread_id, spec, flags, events, stop)
             again = f"harness replay {shlex.quote(str(recording))} {shlex.quote(str(directory))}"
             return replace(ended, resume=again if ended.exit_code else ended.resume)
+        except AdapterError as exc:
+            if server.divergences:
+                exc.remedy = _ELSEWHERE
+            raise
         finally:
             _tell(server, events)
 

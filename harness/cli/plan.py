@@ -195,7 +195,7 @@ def _sound(change: PlanChange, now: PlanNow, name: str) -> PlanChange:
     problems = [] if change.is_empty else change_problems(change, now.features, now.spec, now.used)
     if problems:
         listed = "\n".join(f"- {problem}" for problem in problems)
-        raise FeatureFileError(f"{name} cannot be taken into the plan:\n{listed}", "Mend these; nothing was changed.")
+        raise FeatureFileError(f"{name}: the plan cannot be changed so:\n{listed}", "Mend these; nothing was changed.")
     return change
 
 

@@ -158,14 +158,14 @@ async def replay_features(
     """
     at, started = datetime.now(UTC), time.monotonic()
     checks = {feature.id: _check(project, feature) for feature in wanted}
-    doubts = (await follow(project)).problems
-    for doubt in doubts:
-        events.emit(Noticed(text=f"Edited by hand? {doubt}", level="warning"))
     if url or headed:
         settings = _alone(settings, headed=headed)
     commands = settings.gate if gate else GateSettings()
     results, failed = await _replay_all(project, settings, wanted, checks, url, events, headed, commands)
     seconds = time.monotonic() - started
+    doubts = (await follow(project)).problems
+    for doubt in doubts:  # last, so that nobody reads the sum without them
+        events.emit(Noticed(text=f"Edited by hand? {doubt}", level="warning"))
     replays = Replays(tuple(results), at, seconds, await _commit_words(project), doubts, url or "", failed)
     if results:
         _remember(project, replays, checks)
@@ -319,8 +319,13 @@ def _copy_files(root: Path, names: Sequence[str], target: Path) -> None:
 def _check(project: Project, feature: Feature) -> Check:
     path = project.checks_dir / f"{feature.id}.json"
     if not path.exists():
+        where = shlex.quote(str(project.directory))
+        if feature.passes:
+            raise FeatureFileError(
+                f"{feature.id} is said to pass and has no check ({path}): the list was edited by hand.",
+                f"`harness gate {where}` names what was edited, and how to take it back.",
+            )
         raise FeatureFileError(
-            f"{feature.id} has no check ({path}).",
-            f"It gets one when it is built: `harness run {shlex.quote(str(project.directory))}`.",
+            f"{feature.id} has no check ({path}).", f"It gets one when it is built: `harness run {where}`."
         )
     return read_check(path, read_flows(project.checks_dir))
