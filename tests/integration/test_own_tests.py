@@ -92,6 +92,45 @@ async def test_what_failed_before_stops_nothing_and_what_passed_must_go_on(house
     assert any("changes tests that were there before; look at them: tests/list" in n.text for n in house.told)
 
 
+@pytest.mark.parametrize(
+    "before",
+    ["import sys; sys.exit(5)", "import time; time.sleep(60)", ""],
+    ids=["no test was found", "they did not end", "they passed without a report"],
+)
+async def test_where_no_test_was_known_one_that_fails_is_new(house: House, before: str) -> None:
+    house.parts.settings = house.parts.settings.model_copy(
+        update={"gate": GateSettings(tests="python3 run.py", seconds=3)}
+    )
+    await house.begin()
+    (house.tree.directory / "run.py").write_text(before)
+    base = await house.tree.commit("no report", "", {"Harness-Thread": "t", "Harness-Feature": "F1"})
+    house.write(a="passed", b="failed")
+    found = await house.compare(base)
+    assert found.before.tests == {}
+    assert found.worse == ("a > b: is new and fails",)
+    house.write(a="passed", b="passed")
+    assert (await house.compare(base)).reason == ""
+
+
+async def test_an_exit_code_that_was_0_counts_although_all_tests_pass(project_dir: Path) -> None:
+    house = House(project_dir, "python3 run.py && test ! -e unformatted && { test ! -e shaky || ! rm shaky; }")
+    base = await house.begin(a="passed")
+    (house.tree.directory / "unformatted").touch()
+    found = await house.compare(base)
+    assert found.worse == ("They passed before and end with exit code 1 now.",)
+    (house.tree.directory / "unformatted").unlink()
+    (house.tree.directory / "shaky").touch()
+    found = await house.compare(base)
+    assert (found.reason, found.flaky, found.after.exit_code) == ("", ("",), 0)
+
+
+async def test_an_exit_code_that_was_not_0_before_stops_nothing(project_dir: Path) -> None:
+    house = House(project_dir, "python3 run.py; exit 1")
+    base = await house.begin(a="passed")
+    house.write(a="passed", b="passed")
+    assert (await house.compare(base)).reason == ""
+
+
 async def test_what_fails_and_then_passes_on_the_same_tree_is_flaky_and_told(house: House) -> None:
     base = await house.begin(a="passed", b="passed")
     house.write(a="passed", b="shaky")
