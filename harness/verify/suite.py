@@ -24,8 +24,9 @@ from harness.events import Noticed
 from harness.memory.record import clean_name
 from harness.project import write_atomic
 from harness.prompts import fence
+from harness.sandbox.policy import TEMPORARY
 from harness.verify import suite_report
-from harness.verify.app import AppNotStarted
+from harness.verify.app import AppNotStarted, own_home
 from harness.verify.hall import OWN_FILES, candidate_of, open_hall
 from harness.verify.suite_report import Outcome
 
@@ -156,18 +157,17 @@ def worse(before: Outcomes, after: Outcomes) -> dict[str, str]:
 
 
 async def run_suite(hall: Hall, policy: Policy) -> Outcomes:
-    """Run the tests once, in the sandbox.
+    """Run the tests once, in the sandbox, where nothing lies that code of another tree, or of this one, left.
 
     Args:
         policy: of a prepared tree.
     """
-    gate, written = hall.settings.gate, policy.scratch / "tmp"
-    written.mkdir(parents=True, exist_ok=True)
-    (written / REPORT).unlink(missing_ok=True)
-    report = policy.inside(written / REPORT)
-    env = {"HARNESS_REPORT": report}
-    result = await hall.room.run(gate.tests, timeout_seconds=gate.seconds, env=env, policy=policy)
-    tests = await _told(hall, policy, report)
+    gate = hall.settings.gate
+    with own_home(policy, "home") as own:
+        report = own.inside(own.roots()[TEMPORARY] / REPORT)
+        env = {"HARNESS_REPORT": report}
+        result = await hall.room.run(gate.tests, timeout_seconds=gate.seconds, env=env, policy=own)
+        tests = await _told(hall, own, report)
     return Outcomes(exit_code=result.exit_code, tests=tests, output=result.output[-OUTPUT_CHARACTERS:])
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +13,7 @@ import pytest
 from harness.events import Events, Noticed
 from harness.project import Project
 from harness.repo import Repo
+from harness.sandbox.policy import Policy
 from harness.settings import AppSettings, GateSettings, Settings
 from harness.verify import suite
 from harness.verify.hall import OWN_FILES, Hall, candidate_of, open_hall
@@ -27,7 +28,7 @@ cases = ""
 for line in pathlib.Path("tests/list").read_text().splitlines():
     name, said = line.split()
     if said == "shaky":
-        said, mark = ("passed" if pathlib.Path("/tmp/ran").exists() else "failed"), pathlib.Path("/tmp/ran").touch()
+        said, mark = ("passed" if pathlib.Path("ran").exists() else "failed"), pathlib.Path("ran").touch()
     inner = {"passed": "", "failed": "<failure/>", "skipped": "<skipped/>"}[said]
     cases += f"<testcase classname='a' name='{name}'>{inner}</testcase>"
 print("ran in", os.getcwd())
@@ -138,6 +139,39 @@ async def test_what_fails_and_then_passes_on_the_same_tree_is_flaky_and_told(hou
     assert (found.reason, found.flaky) == ("", ("a > b",))
     assert str(found) == "2 of 2 tests pass, 1 flaky"
     assert any(n.text.startswith("Flaky") and "a > b" in n.text for n in house.told)
+
+
+PLANTED = """
+import os, sys
+if sys.argv[0] == "run.py" and "harness-before" in open("tests/list").read():
+    os._exit(1)
+"""
+
+
+@contextmanager
+def shared_home(policy: Policy, name: str) -> Iterator[Policy]:
+    """The broken twin: the home and the /tmp of whatever ran in the hall."""
+    yield policy
+
+
+@pytest.mark.parametrize("is_apart", [True, False])
+async def test_what_the_candidate_leaves_in_its_home_does_not_reach_the_tests_of_before(
+    house: House, monkeypatch: pytest.MonkeyPatch, is_apart: bool
+) -> None:
+    if not is_apart:
+        monkeypatch.setattr(suite, "own_home", shared_home)
+    base = await house.begin(**{"a": "passed", "harness-before": "passed"})
+    (house.tree.directory / "planted.py").write_text(PLANTED)
+    house.write(a="failed")
+    async with house.hall() as (hall, tree, content):
+        plant = "d=$(python3 -m site --user-site) && mkdir -p $d && cp planted.py $d/usercustomize.py && touch /tmp/x"
+        assert (await hall.room.run(plant)).exit_code == 0
+        found = await compare(house.parts, hall, tree, content, base)
+        left = [path.name for path in (hall.scratch / "sites").iterdir()]
+    expected = {"a": "passed", "a > harness-before": "passed"} if is_apart else {}
+    assert found.before.tests == expected
+    assert ("a: passed before, fails now" in found.worse) == is_apart
+    assert not [name for name in left if name.endswith(".home")], left
 
 
 async def test_outcomes_are_kept_by_content_so_that_a_commit_is_the_next_ones_before(
