@@ -223,3 +223,18 @@ async def test_a_report_is_read_where_code_of_the_project_could_read_it(
         found = await suite.run_suite(hall, await hall.prepared(tree, "tests"))
     assert found.tests == {}, why
     assert dict(parse(secret.read_bytes())) == {"stolen": "passed"}, "read on the host it would be one"
+
+
+@pytest.mark.parametrize("is_apart", [True, False])
+async def test_a_directory_in_the_place_of_the_report_stops_no_later_run(
+    project_dir: Path, monkeypatch: pytest.MonkeyPatch, is_apart: bool
+) -> None:
+    house = House(project_dir, "mkdir -p $HARNESS_REPORT/more && chmod 0 $HARNESS_REPORT")
+    if not is_apart:
+        monkeypatch.setattr(suite, "own_home", shared_home)
+    await house.begin()
+    async with house.hall() as (hall, tree, _):
+        policy = await hall.prepared(tree, "tests")
+        ends = [(await suite.run_suite(hall, policy)).exit_code for _ in range(2)]
+        left = (policy.scratch / "tmp" / suite.REPORT).exists()
+    assert (ends, left) == ([0, 0] if is_apart else [0, 1], not is_apart), "what one run left is there for the next"
