@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from harness.errors import RepoError, SetupError
 from harness.events import Noticed
 from harness.ledger import SETTINGS
+from harness.project import write_atomic
 from harness.prompts import fence
 from harness.verify.app import AppNotStarted
 from harness.verify.suite import first_run, listed
+from harness.worktree import remove_tree
 
 if TYPE_CHECKING:
     from harness.parts import Parts
@@ -86,15 +88,14 @@ class Existing:
         if self.keeps_init or INIT not in self._given.settings.app.serve:
             return True
         if self.survey.start:
-            path.write_text(self.survey.start.script(), encoding="utf-8")
+            remove_tree(path)
+            write_atomic(path, self.survey.start.script())
             path.chmod(0o755)
         return self.survey.start is not None
 
     async def leave_theirs(self, tree: Worktree) -> None:
         """Undo what a session did to their own `init.sh`."""
-        theirs = await tree.read(INIT)
-        if theirs is not None and (tree.directory / INIT).read_text(errors="surrogateescape") != theirs:
-            (tree.directory / INIT).write_text(theirs, errors="surrogateescape")
+        if await tree.restore(INIT):
             self._say(f"A session changed {INIT}, which is yours; it is as it was.")
 
     def refuse(self, reason: str, attempt: int, protocol: str) -> None:

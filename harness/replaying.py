@@ -51,7 +51,8 @@ async def replay(
         _require_loopback(server.base_url)
         thread_id = thread_of(server.turns, recording)
         endless: dict[str, Any] = {"roles": {}, "quirks": [], "fallback": {"name": ""}}
-        flags = {**flags, "model": {"name": "recorded", "base_url": server.base_url, **endless}}
+        recorded = {"name": "recorded", "base_url": server.base_url, **endless}
+        flags = {**flags, "model": recorded, "coder": {"command": []}}
         try:
             ended = await _go_on(directory, thread_id, spec, flags, events, stop)
             again = f"harness replay {shlex.quote(str(recording))} {shlex.quote(str(directory))}"

@@ -250,7 +250,8 @@ async def prepare(
 
     Raises: AppNotStarted: it failed or did not end.
     """
-    with _preparing(policy) as own:
+    mode = "project" if policy.mode == "plan" else policy.mode  # what it makes is looked at, too
+    with own_home(replace(policy, mode=mode), "prepare") as own:
         sources = stamp.sources()
         key = cache.key(sources, app, room.settings.prepare_network, own) if cache else ""
         if cache and await cache.take(key, room, own, stamp):
@@ -275,16 +276,19 @@ async def prepare(
 
 
 @contextmanager
-def _preparing(policy: Policy) -> Iterator[Policy]:
-    """The policy of `prepare` and of copying: an empty home, whose programs come first, and an empty /tmp.
+def own_home(policy: Policy, name: str) -> Iterator[Policy]:
+    """A policy with an empty home, whose programs come first, and an empty /tmp, which are gone on leaving.
 
     In those of the room may lie what the application of another tree wrote.
+
+    Args:
+        policy: with the data of one instance.
+        name: what they are for; one at a time.
     """
-    scratch = policy.data_dir.with_name(f"{policy.data_dir.name}.prepare")
-    mode = "project" if policy.mode == "plan" else policy.mode  # what it makes is looked at, too
+    scratch = policy.data_dir.with_name(f"{policy.data_dir.name}.{name}")
     remove_tree(scratch)
     try:
-        yield replace(policy, scratch=scratch, mode=mode)
+        yield replace(policy, scratch=scratch)
     finally:
         remove_tree(scratch)
 

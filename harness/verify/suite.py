@@ -3,7 +3,7 @@
 What failed before the work began stops nothing; what passed and now fails, is skipped or is gone does, and so does a
 new test that fails. What fails and then passes on the same tree is flaky: it is counted, told and stops nothing.
 Outcomes are kept by the content of the tree, so that those of one feature's commit are the next one's before.
-Tests that write no report are known by their exit code alone: one test, so to speak, which passes or fails.
+The exit code counts as one more test, and as the only one where no report is written.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from harness.events import Noticed
 from harness.memory.record import clean_name
 from harness.project import write_atomic
 from harness.prompts import fence
+from harness.sandbox.policy import TEMPORARY
 from harness.verify import suite_report
-from harness.verify.app import AppNotStarted
+from harness.verify.app import AppNotStarted, own_home
 from harness.verify.hall import OWN_FILES, candidate_of, open_hall
 from harness.verify.suite_report import Outcome
 
@@ -113,7 +114,8 @@ async def compare(parts: Parts, hall: Hall, tree: Worktree, content: str, base_s
         flaky = tuple(name for name in suspects if name not in worse(before, again))
         suspects = {name: said for name, said in suspects.items() if name not in flaky}
         steady = {name: outcome for name, outcome in again.tests.items() if name in flaky}
-        after = after.model_copy(update={"tests": {**after.tests, **steady}})
+        code = again.exit_code if flaky else after.exit_code
+        after = after.model_copy(update={"tests": {**after.tests, **steady}, "exit_code": code})
         if not after.tests and flaky:
             after = again
     keep(parts.project, content, parts.settings.gate.tests, after)
@@ -139,32 +141,33 @@ async def first_run(parts: Parts, tree: Worktree) -> Outcomes:
 
 
 def worse(before: Outcomes, after: Outcomes) -> dict[str, str]:
-    """Tests that are worse than they were, and how, by name."""
-    if not before.tests:
-        if before.exit_code or not after.exit_code:
-            return {}
-        return {"": f"They passed before and end with exit code {after.exit_code} now."}
+    """Tests that are worse than they were, and how, by name; "": all of them, by their exit code.
+
+    A test that nothing is known of is new, also where there was no report before.
+    """
     found = {}
     for name in before.tests:
         if before.passes(name) and not after.passes(name):
             now = {"failed": "fails now", "skipped": "is skipped now"}.get(after.tests.get(name, ""), "is gone")
             found[name] = f"{name}: passed before, {now}"
-    return found | {name: f"{name}: is new and fails" for name in after.failed if name not in before.tests}
+    found |= {name: f"{name}: is new and fails" for name in after.failed if name not in before.tests}
+    if not found and after.exit_code and not before.exit_code:
+        found[""] = f"They passed before and end with exit code {after.exit_code} now."
+    return found
 
 
 async def run_suite(hall: Hall, policy: Policy) -> Outcomes:
-    """Run the tests once, in the sandbox.
+    """Run the tests once, in the sandbox, where nothing lies that code of another tree, or of this one, left.
 
     Args:
         policy: of a prepared tree.
     """
-    gate, written = hall.settings.gate, policy.scratch / "tmp"
-    written.mkdir(parents=True, exist_ok=True)
-    (written / REPORT).unlink(missing_ok=True)
-    report = policy.inside(written / REPORT)
-    env = {"HARNESS_REPORT": report}
-    result = await hall.room.run(gate.tests, timeout_seconds=gate.seconds, env=env, policy=policy)
-    tests = await _told(hall, policy, report)
+    gate = hall.settings.gate
+    with own_home(policy, "home") as own:
+        report = own.inside(own.roots()[TEMPORARY] / REPORT)
+        env = {"HARNESS_REPORT": report}
+        result = await hall.room.run(gate.tests, timeout_seconds=gate.seconds, env=env, policy=own)
+        tests = await _told(hall, own, report)
     return Outcomes(exit_code=result.exit_code, tests=tests, output=result.output[-OUTPUT_CHARACTERS:])
 
 

@@ -41,11 +41,13 @@ def test_a_recorded_build_is_built_again_without_a_model_and_what_differs_is_nam
         config = Path(os.environ["XDG_CONFIG_HOME"], "harness")
         config.mkdir(parents=True)
         fallback = f'[model.fallback]\nname = "paid"\nbase_url = "{nobody.base_url}"\n'
-        (config / "config.toml").write_text(f'[model]\nroles = {{ coder = "another" }}\n{fallback}')
+        agent = '[coder]\ncommand = ["my-agent", "--paid"]\n'
+        (config / "config.toml").write_text(f'[model]\nroles = {{ coder = "another" }}\n{fallback}{agent}')
         done = harness("replay", str(recording), second, base_url=nobody.base_url)
         assert (done.returncode, "--spec SPEC" in done.stderr) == (3, True)
         done = harness("replay", str(recording), second, "--spec", str(spec), base_url=nobody.base_url)
         assert "verdict F001: passed" in done.stdout, done.stdout + done.stderr
+        assert "my-agent" not in done.stdout + done.stderr, "a recording has no use for the person's own agent"
         assert "Not as it was recorded: session 'by-hand/contract/F002'" in done.stdout, "that was not recorded"
         assert done.returncode == 5
 

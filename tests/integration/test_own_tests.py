@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +13,7 @@ import pytest
 from harness.events import Events, Noticed
 from harness.project import Project
 from harness.repo import Repo
+from harness.sandbox.policy import Policy
 from harness.settings import AppSettings, GateSettings, Settings
 from harness.verify import suite
 from harness.verify.hall import OWN_FILES, Hall, candidate_of, open_hall
@@ -27,7 +28,7 @@ cases = ""
 for line in pathlib.Path("tests/list").read_text().splitlines():
     name, said = line.split()
     if said == "shaky":
-        said, mark = ("passed" if pathlib.Path("/tmp/ran").exists() else "failed"), pathlib.Path("/tmp/ran").touch()
+        said, mark = ("passed" if pathlib.Path("ran").exists() else "failed"), pathlib.Path("ran").touch()
     inner = {"passed": "", "failed": "<failure/>", "skipped": "<skipped/>"}[said]
     cases += f"<testcase classname='a' name='{name}'>{inner}</testcase>"
 print("ran in", os.getcwd())
@@ -92,6 +93,45 @@ async def test_what_failed_before_stops_nothing_and_what_passed_must_go_on(house
     assert any("changes tests that were there before; look at them: tests/list" in n.text for n in house.told)
 
 
+@pytest.mark.parametrize(
+    "before",
+    ["import sys; sys.exit(5)", "import time; time.sleep(60)", ""],
+    ids=["no test was found", "they did not end", "they passed without a report"],
+)
+async def test_where_no_test_was_known_one_that_fails_is_new(house: House, before: str) -> None:
+    house.parts.settings = house.parts.settings.model_copy(
+        update={"gate": GateSettings(tests="python3 run.py", seconds=3)}
+    )
+    await house.begin()
+    (house.tree.directory / "run.py").write_text(before)
+    base = await house.tree.commit("no report", "", {"Harness-Thread": "t", "Harness-Feature": "F1"})
+    house.write(a="passed", b="failed")
+    found = await house.compare(base)
+    assert found.before.tests == {}
+    assert found.worse == ("a > b: is new and fails",)
+    house.write(a="passed", b="passed")
+    assert (await house.compare(base)).reason == ""
+
+
+async def test_an_exit_code_that_was_0_counts_although_all_tests_pass(project_dir: Path) -> None:
+    house = House(project_dir, "python3 run.py && test ! -e unformatted && { test ! -e shaky || ! rm shaky; }")
+    base = await house.begin(a="passed")
+    (house.tree.directory / "unformatted").touch()
+    found = await house.compare(base)
+    assert found.worse == ("They passed before and end with exit code 1 now.",)
+    (house.tree.directory / "unformatted").unlink()
+    (house.tree.directory / "shaky").touch()
+    found = await house.compare(base)
+    assert (found.reason, found.flaky, found.after.exit_code) == ("", ("",), 0)
+
+
+async def test_an_exit_code_that_was_not_0_before_stops_nothing(project_dir: Path) -> None:
+    house = House(project_dir, "python3 run.py; exit 1")
+    base = await house.begin(a="passed")
+    house.write(a="passed", b="passed")
+    assert (await house.compare(base)).reason == ""
+
+
 async def test_what_fails_and_then_passes_on_the_same_tree_is_flaky_and_told(house: House) -> None:
     base = await house.begin(a="passed", b="passed")
     house.write(a="passed", b="shaky")
@@ -99,6 +139,39 @@ async def test_what_fails_and_then_passes_on_the_same_tree_is_flaky_and_told(hou
     assert (found.reason, found.flaky) == ("", ("a > b",))
     assert str(found) == "2 of 2 tests pass, 1 flaky"
     assert any(n.text.startswith("Flaky") and "a > b" in n.text for n in house.told)
+
+
+PLANTED = """
+import os, sys
+if sys.argv[0] == "run.py" and "harness-before" in open("tests/list").read():
+    os._exit(1)
+"""
+
+
+@contextmanager
+def shared_home(policy: Policy, name: str) -> Iterator[Policy]:
+    """The broken twin: the home and the /tmp of whatever ran in the hall."""
+    yield policy
+
+
+@pytest.mark.parametrize("is_apart", [True, False])
+async def test_what_the_candidate_leaves_in_its_home_does_not_reach_the_tests_of_before(
+    house: House, monkeypatch: pytest.MonkeyPatch, is_apart: bool
+) -> None:
+    if not is_apart:
+        monkeypatch.setattr(suite, "own_home", shared_home)
+    base = await house.begin(**{"a": "passed", "harness-before": "passed"})
+    (house.tree.directory / "planted.py").write_text(PLANTED)
+    house.write(a="failed")
+    async with house.hall() as (hall, tree, content):
+        plant = "d=$(python3 -m site --user-site) && mkdir -p $d && cp planted.py $d/usercustomize.py && touch /tmp/x"
+        assert (await hall.room.run(plant)).exit_code == 0
+        found = await compare(house.parts, hall, tree, content, base)
+        left = [path.name for path in (hall.scratch / "sites").iterdir()]
+    expected = {"a": "passed", "a > harness-before": "passed"} if is_apart else {}
+    assert found.before.tests == expected
+    assert ("a: passed before, fails now" in found.worse) == is_apart
+    assert not [name for name in left if name.endswith(".home")], left
 
 
 async def test_outcomes_are_kept_by_content_so_that_a_commit_is_the_next_ones_before(
@@ -150,3 +223,18 @@ async def test_a_report_is_read_where_code_of_the_project_could_read_it(
         found = await suite.run_suite(hall, await hall.prepared(tree, "tests"))
     assert found.tests == {}, why
     assert dict(parse(secret.read_bytes())) == {"stolen": "passed"}, "read on the host it would be one"
+
+
+@pytest.mark.parametrize("is_apart", [True, False])
+async def test_a_directory_in_the_place_of_the_report_stops_no_later_run(
+    project_dir: Path, monkeypatch: pytest.MonkeyPatch, is_apart: bool
+) -> None:
+    house = House(project_dir, "mkdir -p $HARNESS_REPORT/more && chmod 0 $HARNESS_REPORT")
+    if not is_apart:
+        monkeypatch.setattr(suite, "own_home", shared_home)
+    await house.begin()
+    async with house.hall() as (hall, tree, _):
+        policy = await hall.prepared(tree, "tests")
+        ends = [(await suite.run_suite(hall, policy)).exit_code for _ in range(2)]
+        left = (policy.scratch / "tmp" / suite.REPORT).exists()
+    assert (ends, left) == ([0, 0] if is_apart else [0, 1], not is_apart), "what one run left is there for the next"

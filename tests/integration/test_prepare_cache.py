@@ -293,7 +293,7 @@ async def test_what_prepare_put_in_place_of_a_link_does_not_go_through_it(prepar
 
 
 @contextmanager
-def in_its_own_home(policy: Policy) -> Iterator[Policy]:
+def in_the_common_home(policy: Policy, name: str) -> Iterator[Policy]:
     """The broken twin: `prepare` has home and /tmp of the applications."""
     yield policy
 
@@ -304,7 +304,7 @@ async def test_what_an_application_left_in_the_home_reaches_no_other_tree(
 ) -> None:
     """The candidate's runs first, and the first directory of PATH lies in the home."""
     if is_broken:
-        monkeypatch.setattr(app_module, "_preparing", in_its_own_home)
+        monkeypatch.setattr(app_module, "own_home", in_the_common_home)
     plant = 'mkdir -p ~/.local/bin && printf "#!/bin/sh\necho evil" | tee /tmp/tool >~/.local/bin/compile'
     candidate = f"{plant} && chmod +x ~/.local/bin/compile /tmp/tool && {APP.serve}"
     prepare = "{ compile || /tmp/tool || echo clean; } 2>/dev/null >dist.txt"
