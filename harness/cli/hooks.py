@@ -18,13 +18,14 @@ from harness.cli.gate import as_text
 from harness.cli.text import one_screen
 from harness.errors import ContractError, HarnessError
 from harness.events import Events
-from harness.opening import settings_of
 from harness.project import Project, find_git, write_atomic
 from harness.repo import Repo
 from harness.verify.protected import has_list
 
 GO_ON, LET_GO = 2, 1
 """What Claude Code takes as: do not stop yet, and the agent reads standard error; and as: an error for the person."""
+TIMES = 2
+"""How often in a row a session is told to go on. No setting: the files it would be read from are the agent's to edit."""
 SESSIONS = 20
 """Of which it is remembered how often they were told to go on."""
 _DELETED = "0" * 40
@@ -44,7 +45,6 @@ async def stop_hook(directory: Path, given: str) -> int:
         return 0  # not a project of ours
     project.prepare_state()
     session, is_again = str(asked.get("session_id", "")), asked.get("stop_hook_active") is True
-    most = settings_of(project.directory, {}, Events()).limits.repairs
     try:
         said = await _wrong(directory)
     except ContractError as exc:  # a file that is broken: the agent broke it, or can mend it
@@ -55,8 +55,8 @@ async def stop_hook(directory: Path, given: str) -> int:
     if not said:
         _keep(project, session, 0)
         return 0
-    told = _told(project).get(session, most) if is_again else 0
-    if told >= most:
+    told = _told(project).get(session, TIMES) if is_again else 0
+    if told >= TIMES:
         typer.echo(_NO_MORE.format(count=told) + said, err=True)
         return LET_GO
     _keep(project, session, told + 1)

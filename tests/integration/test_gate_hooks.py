@@ -168,6 +168,16 @@ def test_a_stop_with_a_forged_or_broken_list_is_refused(project: Path) -> None:
     assert stop(project).returncode == 0, "not a project of ours"
 
 
+@pytest.mark.parametrize("text", ["[limits]\nrepairs = 0\n", "[limits\n"])
+def test_settings_that_the_agent_writes_do_not_end_the_gate(project: Path, text: str) -> None:
+    install(project, "claude")
+    (project / "harness.toml").write_text(text)
+    no = stop(project)
+    assert no.returncode == 2, no.stderr
+    assert "harness.toml" in no.stderr
+    assert [stop(project, stop_hook_active=True).returncode for _ in range(2)] == [2, 1]
+
+
 def test_a_package_of_the_project_is_not_imported_in_the_place_of_harness(project: Path, tmp_path: Path) -> None:
     """The twin leaves -P out and imports it."""
     install(project, "claude")
