@@ -2,7 +2,7 @@
 
 A Stop hook that says no makes the agent go on, with the evidence. It says no a few times in a row and then lets it
 stop, whatever is left, or it would never end; the person is told. What is no fault of the agent (no sandbox, no
-Chromium) stops nobody.
+Chromium) stops nobody. What nobody foresaw counts as a no: an agent may have brought it about.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ async def stop_hook(directory: Path, given: str) -> int:
     except HarnessError as exc:
         typer.echo(f"The gate of Harness could not look: {one_screen(str(exc))}", err=True)
         return LET_GO
+    except Exception as exc:  # noqa: BLE001 - a crash of ours is no proof, and may be made from the project's files
+        said = f"It could not look, which nobody foresaw: {one_screen(f'{type(exc).__name__}: {exc}')}"
     if not said:
         _keep(project, session, 0)
         return 0

@@ -15,6 +15,8 @@ import yaml
 from apps import proved
 from apps.proved import git
 
+from harness import runtime
+from harness.cli.hooks import stop_hook
 from harness.errors import ContractError, FeatureFileError, SetupError
 from harness.gate_install import Place, install, uninstall
 from harness.project import Project
@@ -176,6 +178,18 @@ def test_settings_that_the_agent_writes_do_not_end_the_gate(project: Path, text:
     assert no.returncode == 2, no.stderr
     assert "harness.toml" in no.stderr
     assert [stop(project, stop_hook_active=True).returncode for _ in range(2)] == [2, 1]
+
+
+async def test_what_nobody_foresaw_does_not_let_the_agent_stop_either(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("the parser fell over")
+
+    monkeypatch.setattr(runtime, "check_claims", breaks)
+    given = [json.dumps({"session_id": "s1", "stop_hook_active": again}) for again in (False, True, True)]
+    assert [await stop_hook(project, said) for said in given] == [2, 2, 1]
+    assert "RuntimeError: the parser fell over" in capsys.readouterr().err
 
 
 def test_a_package_of_the_project_is_not_imported_in_the_place_of_harness(project: Path, tmp_path: Path) -> None:
