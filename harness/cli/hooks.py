@@ -20,7 +20,7 @@ from harness.errors import ContractError, HarnessError
 from harness.events import Events
 from harness.project import Project, find_git, write_atomic
 from harness.repo import Repo
-from harness.verify.protected import has_list
+from harness.verify.protected import LIST, had_list, has_list
 
 GO_ON, LET_GO = 2, 1
 """What Claude Code takes as: do not stop yet, and the agent reads standard error; and as: an error for the person."""
@@ -77,18 +77,19 @@ async def pre_push(directory: Path, given: Iterable[str]) -> int:
     shas = [words[1] for words in map(str.split, given) if len(words) == 4 and words[1] != _DELETED]
     repo, project, code = Repo.open(directory), Project.find(directory), 0
     for sha in dict.fromkeys(shas):
-        is_here = sha == await repo.head() and not await repo.dirty()
-        place = directory if is_here else await _checked_out(repo, project, sha)
-        is_ours = await repo.read("features.json", sha) is not None
-        if is_ours and (said := await _wrong(place)):
+        if await had_list(repo, sha) and (said := await _wrong_at(repo, project, sha)):
             typer.echo(f"{sha[:12]} is not pushed: what it claims is not so.\n\n{said}", err=True)
             code = 1
     return code
 
 
-async def _checked_out(repo: Repo, project: Project, sha: str) -> Path:
-    """The project's directory in a checkout of just that commit: what is pushed is not what lies here."""
-    return (await repo.checkout_at(sha, project.worktrees_dir / "pushed")).directory
+async def _wrong_at(repo: Repo, project: Project, sha: str) -> str:
+    """As `_wrong`, in a checkout of just that commit where what is pushed is not what lies here."""
+    if await repo.read(LIST, sha) is None:
+        return f"{LIST} is gone, which the harness wrote. Is it no project of its any more? `harness gate uninstall git`"
+    if sha == await repo.head() and not await repo.dirty():
+        return await _wrong(project.directory)
+    return await _wrong((await repo.checkout_at(sha, project.worktrees_dir / "pushed")).directory)
 
 
 async def _wrong(directory: Path) -> str:

@@ -16,7 +16,7 @@ from apps import proved
 from apps.proved import git
 
 from harness import runtime
-from harness.cli.hooks import stop_hook
+from harness.cli.hooks import pre_push, stop_hook
 from harness.errors import ContractError, FeatureFileError, SetupError
 from harness.gate_install import Place, install, uninstall
 from harness.project import Project
@@ -165,9 +165,21 @@ def test_a_stop_with_a_forged_or_broken_list_is_refused(project: Path) -> None:
     assert (stop(project).returncode, "features.json" in stop(project).stderr) == (2, True)
     (project / "features.json").unlink()
     assert (stop(project).returncode, "features.json is gone" in stop(project).stderr) == (2, True)
-    git(project, "rm", "--quiet", "-r", "--cached", ".")
-    git(project, "commit", "--quiet", "--message", "another project")
-    assert stop(project).returncode == 0, "not a project of ours"
+
+
+async def test_a_list_that_a_commit_took_away_is_missed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    git(project, "rm", "--quiet", "features.json")
+    git(project, "commit", "--quiet", "--message", "tidy up")
+    removed = git(project, "rev-parse", "HEAD").strip()
+    for tip in (removed, git(project, "commit-tree", "-p", removed, "-m", "x", "HEAD^{tree}").strip()):
+        assert await pre_push(project, [f"refs/heads/main {tip} refs/heads/main {'0' * 40}"]) == 1
+        assert "features.json is gone" in capsys.readouterr().err
+    assert await stop_hook(project, "{}") == 2
+    assert "features.json is gone" in capsys.readouterr().err
+    other = git(project, "commit-tree", "-m", "another project", "HEAD^{tree}").strip()
+    git(project, "checkout", "--quiet", "--detach", other)
+    assert await stop_hook(project, "{}") == 0, "no commit of the harness: not a project of ours"
+    assert await pre_push(project, [f"HEAD {other} refs/heads/other {'0' * 40}"]) == 0
 
 
 @pytest.mark.parametrize("text", ["[limits]\nrepairs = 0\n", "[limits\n"])
