@@ -10,17 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from harness.cli.gate import as_text
+from harness.cli.gate import as_text, notes_of
 from harness.cli.text import one_screen
 from harness.errors import ContractError, HarnessError
 from harness.events import Events
 from harness.project import Project, find_git, write_atomic
 from harness.repo import Repo
 from harness.verify.protected import LIST, had_list, has_list
+
+if TYPE_CHECKING:
+    from harness.gate import Gated
 
 GO_ON, LET_GO = 2, 1
 """What Claude Code takes as: do not stop yet, and the agent reads standard error; and as: an error for the person."""
@@ -46,7 +49,8 @@ async def stop_hook(directory: Path, given: str) -> int:
     project.prepare_state()
     session, is_again = str(asked.get("session_id", "")), asked.get("stop_hook_active") is True
     try:
-        said = await _wrong(directory)
+        gated = await _look(directory)
+        said = "" if gated.passed else as_text(gated)
     except ContractError as exc:  # a file that is broken: the agent broke it, or can mend it
         said = one_screen(str(exc))
     except HarnessError as exc:
@@ -56,6 +60,8 @@ async def stop_hook(directory: Path, given: str) -> int:
         said = f"It could not look, which nobody foresaw: {one_screen(f'{type(exc).__name__}: {exc}')}"
     if not said:
         _keep(project, session, 0)
+        if notes := notes_of(gated):
+            typer.echo(json.dumps({"systemMessage": "\n".join(["Harness:", *notes])}))  # for the person
         return 0
     told = _told(project).get(session, TIMES) if is_again else 0
     if told >= TIMES:
@@ -84,21 +90,29 @@ async def pre_push(directory: Path, given: Iterable[str]) -> int:
 
 
 async def _wrong_at(repo: Repo, project: Project, sha: str) -> str:
-    """As `_wrong`, in a checkout of just that commit where what is pushed is not what lies here."""
+    """What a commit claims and is not so, in words; empty when all is so, and the notes are told.
+
+    It is looked at in a checkout of its own where what is pushed is not what lies here.
+    """
     if await repo.read(LIST, sha) is None:
         return f"{LIST} is gone, which the harness wrote. Is it no project of its any more? `harness gate uninstall git`"
-    if sha == await repo.head() and not await repo.dirty():
-        return await _wrong(project.directory)
-    return await _wrong((await repo.checkout_at(sha, project.worktrees_dir / "pushed")).directory)
+    place = project.directory
+    if sha != await repo.head() or await repo.dirty():
+        place = (await repo.checkout_at(sha, project.worktrees_dir / "pushed")).directory
+    gated = await _look(place)
+    if not gated.passed:
+        return as_text(gated)
+    for note in notes_of(gated):
+        typer.echo(f"note      {note}", err=True)
+    return ""
 
 
-async def _wrong(directory: Path) -> str:
-    """What is claimed and not so, in words; empty when all is so."""
+async def _look(directory: Path) -> Gated:
+    """At everything that is claimed."""
     from harness.gate import Asked
     from harness.runtime import check_claims
 
-    gated = await check_claims(directory, Asked(), flags={}, events=Events())
-    return "" if gated.passed else as_text(gated)
+    return await check_claims(directory, Asked(), flags={}, events=Events())
 
 
 def _parsed(given: str) -> dict[str, Any]:

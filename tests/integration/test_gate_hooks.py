@@ -204,6 +204,19 @@ async def test_what_nobody_foresaw_does_not_let_the_agent_stop_either(
     assert "RuntimeError: the parser fell over" in capsys.readouterr().err
 
 
+async def test_a_gate_that_the_agent_committed_away_is_told_although_all_passes(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "harness.toml").write_text("[gate]\ncommands = []\n")
+    git(project, "add", "harness.toml")
+    git(project, "commit", "--quiet", "--message", "faster")
+    told = "harness.toml was changed by a commit since the last one of the harness."
+    assert await stop_hook(project, "{}") == 0
+    assert told in json.loads(capsys.readouterr().out)["systemMessage"]
+    assert await pre_push(project, [f"HEAD {git(project, 'rev-parse', 'HEAD').strip()} HEAD {'0' * 40}"]) == 0
+    assert told in capsys.readouterr().err
+
+
 def test_a_package_of_the_project_is_not_imported_in_the_place_of_harness(project: Path, tmp_path: Path) -> None:
     """The twin leaves -P out and imports it."""
     install(project, "claude")
