@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 GO_ON, LET_GO = 2, 1
 """What Claude Code takes as: do not stop yet, and the agent reads standard error; and as: an error for the person."""
 TIMES = 2
-"""How often in a row a session is told to go on. No setting: the files it would be read from are the agent's to edit."""
+"""How often in a row a session is told to go on. No setting: an agent can edit the file it would lie in."""
 SESSIONS = 20
 """Of which it is remembered how often they were told to go on."""
 _DELETED = "0" * 40
@@ -56,7 +56,7 @@ async def stop_hook(directory: Path, given: str) -> int:
     except HarnessError as exc:
         typer.echo(f"The gate of Harness could not look: {one_screen(str(exc))}", err=True)
         return LET_GO
-    except Exception as exc:  # noqa: BLE001 - a crash of ours is no proof, and may be made from the project's files
+    except Exception as exc:  # a crash of ours is no proof, and may be made from the project's files
         said = f"It could not look, which nobody foresaw: {one_screen(f'{type(exc).__name__}: {exc}')}"
     if not said:
         _keep(project, session, 0)
@@ -95,7 +95,7 @@ async def _wrong_at(repo: Repo, project: Project, sha: str) -> str:
     It is looked at in a checkout of its own where what is pushed is not what lies here.
     """
     if await repo.read(LIST, sha) is None:
-        return f"{LIST} is gone, which the harness wrote. Is it no project of its any more? `harness gate uninstall git`"
+        return f"{LIST} is gone, which the harness wrote. If that is meant: `harness gate uninstall git`."
     place = project.directory
     if sha != await repo.head() or await repo.dirty():
         place = (await repo.checkout_at(sha, project.worktrees_dir / "pushed")).directory
