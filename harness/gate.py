@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.errors import RepoError, SetupError
+from harness.events import CheckReplayed
 from harness.features import SKIPPED, Feature, FeatureList
 from harness.gate_tests import compare_tests, held_tests
 from harness.project import write_atomic
@@ -238,8 +239,18 @@ class _Look:
         told = [Claim(command, "held" if is_known else "holds", _GATE) for command in commands]
         if not features and not gate:
             return told
-        replays = await replay_features(self.project, self.settings, features, None, events, gate=gate)
-        await self._write_down(features, replays)
+        held: set[str] = set()
+        unlisten = events.listen(
+            lambda e: held.add(e.feature_id) if isinstance(e, CheckReplayed) and e.passed else None
+        )
+        try:
+            replays = await replay_features(self.project, self.settings, features, None, events, gate=gate)
+        except BaseException:  # the time is over, or somebody interrupts: what held is not to be played again
+            await self._write_down(features, [Replayed(name, "", passed=True) for name in sorted(held)])
+            raise
+        finally:
+            unlisten()
+        await self._write_down(features, replays.results)
         claims = [
             Claim(
                 r.feature_id, "holds" if r.passed else "failed", r.description, r.reason, f"checks/{r.feature_id}.json",
@@ -270,12 +281,12 @@ class _Look:
         reason = found.reason.removeprefix("The feature passes, but ")
         return [Claim(command, state, _TESTS, reason, "harness.toml", flaky=bool(found.flaky))], ""
 
-    async def _write_down(self, features: Sequence[Feature], replays: Replays) -> None:
+    async def _write_down(self, features: Sequence[Feature], results: Sequence[Replayed]) -> None:
         """What was played on which content; nothing when the files changed meanwhile."""
-        if self.snapshot is None or not replays.results or not await self._is_same():
+        if self.snapshot is None or not results or not await self._is_same():
             return
         digests = {feature.id: self._check(feature).digest() for feature in features}
-        plays = [Played(r.feature_id, digests[r.feature_id], r.passed, r.flaky) for r in replays.results]
+        plays = [Played(r.feature_id, digests[r.feature_id], r.passed, r.flaky) for r in results]
         state_dir = self.project.state_dir
         History.load(state_dir).with_plays(plays, self.snapshot.content).save(state_dir)
 

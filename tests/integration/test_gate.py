@@ -240,3 +240,23 @@ async def test_own_tests_that_got_worse_are_refused_and_those_that_failed_before
     assert "They passed before and end with exit code 1 now" in gated.claims[-1].reason
     assert states((await gate(project, tests="test -e never"))[0])["test -e never"] == "holds"
     assert len(git(project, "worktree", "list").splitlines()) == 1
+
+
+async def test_what_held_before_a_look_was_cut_off_is_not_played_again(project: Path) -> None:
+    found, held, events = Project.find(project), [], Events()
+    found.prepare_state()
+    settings = Settings(verify=VerifySettings(wait_seconds=2.0))
+    looking = asyncio.create_task(check_claims(found, settings, Asked(), events, unproved))
+
+    def cut_off(event: object) -> None:
+        if isinstance(event, CheckReplayed):
+            held.append(event.feature_id)
+            looking.cancel()
+
+    events.listen(cut_off)
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    assert 0 < len(held) < len(proved.PROVED)
+    gated, played = await gate(project)
+    assert gated.passed
+    assert sorted(played) == sorted(set(proved.PROVED) - set(held))

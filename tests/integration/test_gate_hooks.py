@@ -16,9 +16,10 @@ from apps import proved
 from apps.proved import git
 
 from harness import runtime
+from harness.cli import hooks
 from harness.cli.hooks import pre_push, stop_hook
 from harness.errors import ContractError, FeatureFileError, SetupError
-from harness.gate_install import Place, install, uninstall
+from harness.gate_install import STOP_SECONDS, Place, install, uninstall
 from harness.project import Project
 
 pytestmark = [pytest.mark.needs("bwrap", "chromium"), pytest.mark.timeout(600)]
@@ -202,6 +203,20 @@ async def test_what_nobody_foresaw_does_not_let_the_agent_stop_either(
     given = [json.dumps({"session_id": "s1", "stop_hook_active": again}) for again in (False, True, True)]
     assert [await stop_hook(project, said) for said in given] == [2, 2, 1]
     assert "RuntimeError: the parser fell over" in capsys.readouterr().err
+
+
+async def test_a_look_that_takes_too_long_says_no_before_it_is_killed(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def never_ends(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    assert hooks.LOOK_SECONDS < STOP_SECONDS
+    monkeypatch.setattr(hooks, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(runtime, "check_claims", never_ends)
+    given = [json.dumps({"session_id": "s1", "stop_hook_active": again}) for again in (False, True, True)]
+    assert [await stop_hook(project, said) for said in given] == [2, 2, 1]
+    assert "did not end within" in capsys.readouterr().err
 
 
 async def test_a_gate_that_the_agent_committed_away_is_told_although_all_passes(
