@@ -3,6 +3,7 @@
     edits      did somebody write what only the harness writes? then nothing is replayed: proofs are read from there
     replays    every feature that passes in the list, on the files as they lie, uncommitted changes included
     commands   the project's own lint and tests (`[gate] commands`)
+    tests      the project's own tests (`[gate] tests`), beside those of the last commit that the harness made
     claims     a feature that does not pass yet and is claimed by name (or all of them) is proved in full
 
 What held on this very content is not played again, so that a hook that runs at every stop costs little when nothing
@@ -20,10 +21,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.errors import RepoError, SetupError
+from harness.events import CheckReplayed
 from harness.features import SKIPPED, Feature, FeatureList
+from harness.gate_tests import compare_tests, held_tests
 from harness.project import write_atomic
 from harness.prompts import fence
 from harness.repo import Repo
+from harness.verify.app import AppNotStarted
 from harness.verify.files import read_check, read_flows
 from harness.verify.hall import OWN_FILES
 from harness.verify.history import History, Played
@@ -144,11 +148,13 @@ async def check_claims(project: Project, settings: Settings, asked: Asked, event
     chosen, held, why = await look.choose(passing, asked)
     claims = [Claim(f.id, "held", f.description, file=_check_file(f), steps=f.steps) for f in held]
     claims += await look.replay(chosen, asked, events)
-    claims += [await prove(feature) for feature in claimed]
+    tested, untested = await look.test(repo, asked, events)
+    claims += [*tested, *[await prove(feature) for feature in claimed]]
     await look.remember(claims, [f for f in features.features if f.passes])
     order = {feature.id: place for place, feature in enumerate(features.features)}
     claims.sort(key=lambda claim: order.get(claim.what, len(order)))
-    return Gated(tuple(claims), (*found.notes, *_notes(features, asked), *((why,) if why else ())), at)
+    notes = (*found.notes, *_notes(features, asked), *filter(None, (why, untested)))
+    return Gated(tuple(claims), notes, at)
 
 
 def _refused(edit: Edit) -> Claim:
@@ -233,8 +239,18 @@ class _Look:
         told = [Claim(command, "held" if is_known else "holds", _GATE) for command in commands]
         if not features and not gate:
             return told
-        replays = await replay_features(self.project, self.settings, features, None, events, gate=gate)
-        await self._write_down(features, replays)
+        held: set[str] = set()
+        unlisten = events.listen(
+            lambda e: held.add(e.feature_id) if isinstance(e, CheckReplayed) and e.passed else None
+        )
+        try:
+            replays = await replay_features(self.project, self.settings, features, None, events, gate=gate)
+        except BaseException:  # the time is over, or somebody interrupts: what held is not to be played again
+            await self._write_down(features, [Replayed(name, "", passed=True) for name in sorted(held)])
+            raise
+        finally:
+            unlisten()
+        await self._write_down(features, replays.results)
         claims = [
             Claim(
                 r.feature_id, "holds" if r.passed else "failed", r.description, r.reason, f"checks/{r.feature_id}.json",
@@ -248,12 +264,29 @@ class _Look:
             told = [Claim(failed.command, "failed", _GATE, reason, "harness.toml")]
         return [*claims, *told]
 
-    async def _write_down(self, features: Sequence[Feature], replays: Replays) -> None:
+    async def test(self, repo: Repo, asked: Asked, events: Events) -> tuple[list[Claim], str]:
+        """Compare the project's own tests with those before the agent's work; or say why they were not run."""
+        if not (command := self.settings.gate.tests):
+            return [], ""
+        if self.snapshot is None:
+            return [], f"`{command}` was not run: git cannot name these files, so there is nothing to compare with."
+        of = (self.project, self.settings, repo, self.snapshot)
+        if not asked.everything and await held_tests(*of):
+            return [Claim(command, "held", _TESTS, file="harness.toml")], ""
+        try:
+            found = await compare_tests(*of, events)
+        except AppNotStarted as exc:
+            return [Claim(command, "failed", _TESTS, f"It was not run: {exc}", "harness.toml")], ""
+        state: State = "failed" if found.worse else "holds"
+        reason = found.reason.removeprefix("The feature passes, but ")
+        return [Claim(command, state, _TESTS, reason, "harness.toml", flaky=bool(found.flaky))], ""
+
+    async def _write_down(self, features: Sequence[Feature], results: Sequence[Replayed]) -> None:
         """What was played on which content; nothing when the files changed meanwhile."""
-        if self.snapshot is None or not replays.results or not await self._is_same():
+        if self.snapshot is None or not results or not await self._is_same():
             return
         digests = {feature.id: self._check(feature).digest() for feature in features}
-        plays = [Played(r.feature_id, digests[r.feature_id], r.passed, r.flaky) for r in replays.results]
+        plays = [Played(r.feature_id, digests[r.feature_id], r.passed, r.flaky) for r in results]
         state_dir = self.project.state_dir
         History.load(state_dir).with_plays(plays, self.snapshot.content).save(state_dir)
 
@@ -290,6 +323,7 @@ class _Look:
 
 _GREEN = "gate.json"
 _GATE = "the project's own gate"
+_TESTS = "the project's own tests"
 
 
 async def _snapshot(repo: Repo, tree: Worktree) -> Snapshot | None:

@@ -141,9 +141,9 @@ class Repo:
         """The newest commit reachable from `tip` that carries all of the trailers."""
         return await find_commit(self.git, trailers, tip, self.prefix)
 
-    async def with_trailer(self, name: str) -> list[Commit]:
-        """Commits of the checked-out history that carry a trailer, newest first."""
-        found = await read_log(self.git, _ALL_COMMITS, self.prefix, grep=f"{name}: ")
+    async def with_trailer(self, name: str, tip: str = "HEAD") -> list[Commit]:
+        """Commits reachable from `tip` that carry a trailer, newest first."""
+        found = await read_log(self.git, _ALL_COMMITS, self.prefix, tip, grep=f"{name}: ")
         return [commit for commit in found if name in commit.trailers]
 
     async def is_shallow(self) -> bool:

@@ -64,8 +64,13 @@ def as_text(gated: Gated) -> str:
     for claim in gated.claims:
         if not claim.is_so:
             lines += [one_line(f"{_WORDS[claim.state]}  {claim.what}  {claim.text}", 300), *_reason(claim)]
-    lines += [f"note      {one_line(note, 400)}" for note in gated.notes]
+    lines += [f"note      {note}" for note in notes_of(gated)]
     return "\n".join([*lines, *[""] * bool(lines), _summary(gated)])
+
+
+def notes_of(gated: Gated) -> list[str]:
+    """What a person should know and stops nothing, a line each."""
+    return [one_line(note, 400) for note in gated.notes]
 
 
 def _reason(claim: Claim) -> Iterator[str]:
@@ -117,8 +122,8 @@ def as_github(gated: Gated, text: str, prefix: str) -> Iterator[str]:
             where = _property(os.path.normpath(os.path.join(prefix, claim.file)))  # noqa: PTH118 - a name, not a path here
             title = _property(one_line(f"{claim.what}: {claim.text}", 200))
             yield f"::error file={where},title={title}::{_data(plain(claim.reason.strip())[:SHOWN_CHARACTERS])}"
-    for note in gated.notes:
-        yield f"::notice::{_data(one_line(note, 400))}"
+    for note in notes_of(gated):
+        yield f"::notice::{_data(note)}"
 
 
 def _data(text: str) -> str:

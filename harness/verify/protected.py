@@ -54,8 +54,18 @@ async def last_made(repo: Repo) -> str:
 
 
 async def has_list(project: Project, repo: Repo) -> bool:
-    """Whether this is a project with a list, be it that somebody took it away since the last commit."""
-    return project.features_file.exists() or await repo.read(LIST) is not None
+    """Whether this is a project with a list, be it that somebody took it away, also by a commit."""
+    return project.features_file.exists() or await had_list(repo)
+
+
+async def had_list(repo: Repo, tip: str = "HEAD") -> bool:
+    """Whether a commit has the list, or one of the harness before it had."""
+    if await repo.read(LIST, tip) is not None:
+        return True
+    for made in await repo.with_trailer(_MADE_BY_US, tip):
+        if await repo.read(LIST, made.sha) is not None:
+            return True
+    return False
 
 
 async def find_edits(project: Project, repo: Repo) -> Edits:

@@ -49,14 +49,16 @@ async def unproved(feature: Feature) -> Claim:
     return Claim(feature.id, "unproved", reason="no model")
 
 
-async def gate(project: Path, *commands: str, **asked: object) -> tuple[Gated, list[str]]:
+async def gate(project: Path, *commands: str, tests: str = "", **asked: object) -> tuple[Gated, list[str]]:
     """What came of it, and which features were replayed, each as often as it was."""
     played: list[str] = []
     events = Events()
     events.listen(lambda e: played.append(e.feature_id) if isinstance(e, CheckReplayed) else None)
     found = Project.find(project)
     found.prepare_state()
-    settings = Settings(verify=VerifySettings(wait_seconds=2.0), gate=GateSettings(commands=list(commands)))
+    settings = Settings(
+        verify=VerifySettings(wait_seconds=2.0), gate=GateSettings(commands=list(commands), tests=tests)
+    )
     return await check_claims(found, settings, Asked(**asked), events, unproved), played  # type: ignore[arg-type]
 
 
@@ -226,3 +228,35 @@ def test_annotations_cannot_be_forged_by_what_a_page_said() -> None:
         "::error file=web app/checks/F1.json,title=F%2C1%3A x%3A a%3A b%2C c::seen: 100%25%0A::error file=x::forged"
     ]
     assert any(line.lstrip().startswith("::error::forged") for line in lines[1:closing]), "the twin would be read"
+
+
+async def test_own_tests_that_got_worse_are_refused_and_those_that_failed_before_are_not(project: Path) -> None:
+    tests = "test ! -e broken"
+    assert states((await gate(project, tests=tests))[0])[tests] == "holds"
+    assert states((await gate(project, tests=tests))[0])[tests] == "held", "known of this content"
+    (project / "broken").touch()
+    gated, _ = await gate(project, tests=tests)
+    assert (gated.passed, states(gated)[tests]) == (False, "failed")
+    assert "They passed before and end with exit code 1 now" in gated.claims[-1].reason
+    assert states((await gate(project, tests="test -e never"))[0])["test -e never"] == "holds"
+    assert len(git(project, "worktree", "list").splitlines()) == 1
+
+
+async def test_what_held_before_a_look_was_cut_off_is_not_played_again(project: Path) -> None:
+    found, held, events = Project.find(project), [], Events()
+    found.prepare_state()
+    settings = Settings(verify=VerifySettings(wait_seconds=2.0))
+    looking = asyncio.create_task(check_claims(found, settings, Asked(), events, unproved))
+
+    def cut_off(event: object) -> None:
+        if isinstance(event, CheckReplayed):
+            held.append(event.feature_id)
+            looking.cancel()
+
+    events.listen(cut_off)
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    assert 0 < len(held) < len(proved.PROVED)
+    gated, played = await gate(project)
+    assert gated.passed
+    assert sorted(played) == sorted(set(proved.PROVED) - set(held))

@@ -15,8 +15,11 @@ import yaml
 from apps import proved
 from apps.proved import git
 
+from harness import runtime
+from harness.cli import hooks
+from harness.cli.hooks import pre_push, stop_hook
 from harness.errors import ContractError, FeatureFileError, SetupError
-from harness.gate_install import Place, install, uninstall
+from harness.gate_install import STOP_SECONDS, Place, install, uninstall
 from harness.project import Project
 
 pytestmark = [pytest.mark.needs("bwrap", "chromium"), pytest.mark.timeout(600)]
@@ -163,9 +166,70 @@ def test_a_stop_with_a_forged_or_broken_list_is_refused(project: Path) -> None:
     assert (stop(project).returncode, "features.json" in stop(project).stderr) == (2, True)
     (project / "features.json").unlink()
     assert (stop(project).returncode, "features.json is gone" in stop(project).stderr) == (2, True)
-    git(project, "rm", "--quiet", "-r", "--cached", ".")
-    git(project, "commit", "--quiet", "--message", "another project")
-    assert stop(project).returncode == 0, "not a project of ours"
+
+
+async def test_a_list_that_a_commit_took_away_is_missed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    git(project, "rm", "--quiet", "features.json")
+    git(project, "commit", "--quiet", "--message", "tidy up")
+    removed = git(project, "rev-parse", "HEAD").strip()
+    for tip in (removed, git(project, "commit-tree", "-p", removed, "-m", "x", "HEAD^{tree}").strip()):
+        assert await pre_push(project, [f"refs/heads/main {tip} refs/heads/main {'0' * 40}"]) == 1
+        assert "features.json is gone" in capsys.readouterr().err
+    assert await stop_hook(project, "{}") == 2
+    assert "features.json is gone" in capsys.readouterr().err
+    other = git(project, "commit-tree", "-m", "another project", "HEAD^{tree}").strip()
+    git(project, "checkout", "--quiet", "--detach", other)
+    assert await stop_hook(project, "{}") == 0, "no commit of the harness: not a project of ours"
+    assert await pre_push(project, [f"HEAD {other} refs/heads/other {'0' * 40}"]) == 0
+
+
+@pytest.mark.parametrize("text", ["[limits]\nrepairs = 0\n", "[limits\n"])
+def test_settings_that_the_agent_writes_do_not_end_the_gate(project: Path, text: str) -> None:
+    install(project, "claude")
+    (project / "harness.toml").write_text(text)
+    no = stop(project)
+    assert no.returncode == 2, no.stderr
+    assert "harness.toml" in no.stderr
+    assert [stop(project, stop_hook_active=True).returncode for _ in range(2)] == [2, 1]
+
+
+async def test_what_nobody_foresaw_does_not_let_the_agent_stop_either(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("the parser fell over")
+
+    monkeypatch.setattr(runtime, "check_claims", breaks)
+    given = [json.dumps({"session_id": "s1", "stop_hook_active": again}) for again in (False, True, True)]
+    assert [await stop_hook(project, said) for said in given] == [2, 2, 1]
+    assert "RuntimeError: the parser fell over" in capsys.readouterr().err
+
+
+async def test_a_look_that_takes_too_long_says_no_before_it_is_killed(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def never_ends(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    assert hooks.LOOK_SECONDS < STOP_SECONDS
+    monkeypatch.setattr(hooks, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(runtime, "check_claims", never_ends)
+    given = [json.dumps({"session_id": "s1", "stop_hook_active": again}) for again in (False, True, True)]
+    assert [await stop_hook(project, said) for said in given] == [2, 2, 1]
+    assert "did not end within" in capsys.readouterr().err
+
+
+async def test_a_gate_that_the_agent_committed_away_is_told_although_all_passes(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "harness.toml").write_text("[gate]\ncommands = []\n")
+    git(project, "add", "harness.toml")
+    git(project, "commit", "--quiet", "--message", "faster")
+    told = "harness.toml was changed by a commit since the last one of the harness."
+    assert await stop_hook(project, "{}") == 0
+    assert told in json.loads(capsys.readouterr().out)["systemMessage"]
+    assert await pre_push(project, [f"HEAD {git(project, 'rev-parse', 'HEAD').strip()} HEAD {'0' * 40}"]) == 0
+    assert told in capsys.readouterr().err
 
 
 def test_a_package_of_the_project_is_not_imported_in_the_place_of_harness(project: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ LEVELS = [
     {"doctor", "opening", "replaying", "runtime", "showing"},
     {"claims", "coding", "gate", "initializer"},
     {"adopt", "agent", "brief", "budget", "circles", "coder", "context", "decisions", "desk", "documents"}
-    | {"existing", "history", "journal", "ledger", "lessons", "manifests", "outline", "parts", "pictures"}
+    | {"existing", "gate_tests", "history", "journal", "ledger", "lessons", "manifests", "outline", "parts", "pictures"}
     | {"plan_queue", "plan_wishes", "planning", "protocol", "session", "survey", "symbols", "tools", "verify"},
     {"browser", "commits", "diffs", "fast_forward", "git", "green", "memory", "model", "normalise", "prompts"}
     | {"recording", "repo", "sandbox", "stale_locks", "steering", "worktree"},
