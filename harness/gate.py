@@ -181,9 +181,20 @@ def _notes(features: FeatureList, asked: Asked) -> list[str]:
     """What nobody looked at."""
     if asked.everything or asked.feature_ids:
         return []
-    left = [f.id for f in features.features if not f.passes and not f.reason.startswith(SKIPPED)]
-    shown = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
-    return [f"Not claimed, so not looked at: {shown}. Claim one with --feature ID."] if left else []
+    left = [f for f in features.features if not f.passes and not f.reason.startswith(SKIPPED)]
+    taken_over, quiet = _few([f.id for f in left if f.claimed]), _few([f.id for f in left if not f.claimed])
+    notes = []
+    if taken_over:
+        notes.append(
+            f"Said to pass by the list that was taken over, and not proved: {taken_over}. `harness run` does it."
+        )
+    if quiet:
+        notes.append(f"Not claimed, so not looked at: {quiet}. Claim one with --feature ID.")
+    return notes
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _check_file(feature: Feature) -> str:
