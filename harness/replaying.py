@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.runtime import Ended
 
 
-_ELSEWHERE = "A recording fits what it was made of: give the specification and settings it was recorded with, in a new directory."
+_ELSEWHERE = "A recording fits what it was made of: give its specification and settings, in a new directory."
 
 
 async def replay(
