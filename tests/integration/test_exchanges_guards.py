@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +107,54 @@ async def test_a_program_that_does_not_end_is_ended_and_told(program: Site, monk
     monkeypatch.setattr("harness.verify.program.RUN_SECONDS", 0.5)
     result = await played(program, shell("sleep 60 & cat"), ENDS_WELL, shell("sleep 60"), ENDS_WELL)
     assert "it did not end within" in result.reason, result.reason
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (r'{"n": "\ud800"}', "\ufffd"),
+        (r'{"n": "a\u0000b"}', "cannot hold the character NUL"),
+        (json.dumps({"n": "long" * 30_000}), "cannot be longer than 100000 bytes"),
+    ],
+)
+async def test_no_output_of_a_program_ends_the_run(tmp_path: Path, program: Site, written: str, said: str) -> None:
+    items = [
+        {"act": "run", "command": ["cat"], "stdin": written},
+        {"act": "remember", "name": "n", "at": "$.n"},
+        {"act": "run", "command": ["echo", "{n}"]},
+        {"expect": "output", "value": "x"},
+    ]
+    contract = Contract.model_validate({"feature_id": "F001", "items": [{"step": 1, **item} for item in items]})
+    replayer = replace(REPLAYER, evidence_dir=tmp_path / "evidence")
+    result = await replayer.replay(Check(contract=contract), {}, program, purpose="verify")
+    assert said in result.reason
+    assert said in json.loads(Path(result.evidence, "result.json").read_text())["reason"]
+
+
+@pytest.mark.parametrize("instead", ["", "; mkfifo ../work", "; echo x > ../work", "; ln -s / ../work"])
+async def test_a_working_directory_that_is_gone_fails_the_check(program: Site, instead: str) -> None:
+    result = await played(program, shell(f"rm -r ../work{instead}"), {"expect": "no_file", "name": "a"})
+    assert result.passed, result.reason
+    if "ln" not in instead:
+        result = await played(program, shell(f"rm -r ../work{instead}"), shell("true"), ENDS_WELL)
+        assert "the working directory is gone" in result.reason
+    assert (await played(program, shell("touch a"), {"expect": "file", "name": "a"})).passed
+
+
+def test_files_of_any_name_and_depth_are_gathered(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff")).write_text("x")
+    assert gather(tmp_path) == {"\ufffd": "x"}
+    place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(2_000):  # deeper than a path can be written, and than a walk goes that calls itself
+        os.mkdir("d", dir_fd=place)
+        inner = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(place)
+    try:
+        assert gather(tmp_path) == {"\ufffd": "x"}
+    finally:
+        subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
 
 
 async def test_links_that_lead_out_are_neither_written_nor_read_through(tmp_path: Path, program: Site) -> None:

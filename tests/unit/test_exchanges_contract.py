@@ -229,3 +229,33 @@ def test_a_document_that_unfolds_without_end_costs_nothing() -> None:
     )
     schema = "paths: {/x: {get: {responses: {'200': {content: {application/json: {schema: *j}}}}}}}"
     assert parse(f"{bomb}\n{schema}", "openapi.yaml").has("GET", "/x")
+
+
+def _document(schema: str, before: str = "") -> str:
+    answer = f"responses: {{'200': {{content: {{a/b: {{schema: {schema}}}}}}}}}"
+    return f"openapi: 3.1.0\n{before}paths:\n  /a:\n    get: {{{answer}}}\n"
+
+
+BOMB = "x:\n  - &a0 [a, a, a, a, a, a, a, a, a, a]\n" + "".join(
+    f"  - &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (_document("{enum: &a [*a, b]}"), '/b one of …, "b"'),
+        (_document("{enum: [*a9]}", BOMB), "/b one of …"),
+        (_document("{type: *a9}", BOMB), "/b anything"),
+        (_document("{type: [string, 'null']}"), "/b ['string', 'null']"),
+    ],
+)
+def test_what_is_told_of_a_document_does_not_unfold(text: str, words: str) -> None:
+    (operation,) = parse(text, "openapi.yaml").operations
+    assert operation.words.endswith(words)
+
+
+def test_of_a_long_list_of_values_the_beginning_is_told() -> None:
+    (operation,) = parse(_document(f"{{enum: [short, {'long' * 10_000}]}}"), "openapi.yaml").operations
+    assert 'one of "short"' in operation.words
+    assert len(operation.words) < 1_200

@@ -125,6 +125,24 @@ def test_an_answer_that_is_no_json_says_nothing_of_what_must_be_absent_from_it()
     assert (there.holds, there.judged) == (False, True)
 
 
+def test_half_a_character_in_json_is_replaced_so_that_it_can_be_written() -> None:
+    answer = replace(OF_HTTP, text=r'{"a\ud800": ["\udfff", {"b": "\ud83d\ude00"}]}')
+    assert answer.data == {"a\ufffd": ["\ufffd", {"b": "\U0001f600"}]}
+    with pytest.raises(UnicodeEncodeError):
+        json.dumps(json.loads(answer.text), ensure_ascii=False).encode()
+
+
+def test_a_number_of_any_length_is_judged_and_disturbed() -> None:
+    whole, part = expected(expect="json_type", at="$.n", value="integer"), expected(expect="json", at="$.n", value=1)
+    for number, is_whole in (("9" * 400, True), ("9" * 4300, True), ("2.0", True), ("1e999", False), ("NaN", False)):
+        seen = scene(replace(OF_HTTP, text=f'{{"n": {number}}}'))
+        assert judge(whole, seen).holds is is_whole
+        assert not judge(part, seen).holds
+        assert len(list(disturbed(part, seen))) == (len(number) < 4300)
+    with pytest.raises(OverflowError):
+        float(int("9" * 400))
+
+
 def test_json_that_is_nested_without_end_is_looked_at_by_nobody() -> None:
     for text in ("[" * 100_000, "[" * 200 + "]" * 200):
         found = judge(expected(expect="json_exists", at="$..a"), scene(replace(OF_HTTP, text=text)))

@@ -7,6 +7,7 @@ request.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,9 @@ from typing import Any
 
 DEEPEST = 60
 """Levels of JSON that are looked into."""
+
+
+_HALF = re.compile(r"[\ud800-\udfff]")
 
 
 class NoJson(Exception):
@@ -63,7 +67,7 @@ class Answer:
 
     @cached_property
     def data(self) -> Any:
-        """The body or output as JSON. Raises: NoJson: it is none."""
+        """The body or output as JSON, its texts writable. Raises: NoJson: it is none."""
         try:
             value = json.loads(self.text)
         except (ValueError, RecursionError) as exc:
@@ -71,7 +75,7 @@ class Answer:
             raise NoJson(f"the {self.what} is no JSON: {said}") from exc
         if _is_deep(value):
             raise NoJson(f"the {self.what} is nested more than {DEEPEST} levels deep")
-        return value
+        return _writable(value)
 
     @property
     def what(self) -> str:
@@ -96,6 +100,19 @@ def _is_deep(value: Any) -> bool:
 def _below(value: Any) -> list[Any]:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [each for each in inner if isinstance(each, dict | list)]
+
+
+def writable(text: str) -> str:
+    """A text with halves of characters replaced: JSON and file names can hold them, and no file of ours can."""
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _writable(value: Any) -> Any:
+    if isinstance(value, str):
+        return writable(value)
+    if isinstance(value, list):
+        return [_writable(each) for each in value]
+    return {writable(k): _writable(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def as_text(value: Any) -> str:

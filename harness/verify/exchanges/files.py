@@ -12,9 +12,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from harness.verify.exchanges.answer import writable
+
 FILES = 200
 FILE_BYTES = 256 << 10
 ALL_BYTES = 2 << 20
+DEEPEST = 60
+"""Directories below one another that are looked into."""
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLAIN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -52,18 +56,29 @@ def lay_down(root: Path, files: Mapping[str, str]) -> None:
 
 
 def gather(root: Path) -> dict[str, str]:
-    """Path -> content of the plain files, as text; what is too much is left out."""
+    """Path -> content of the plain files, as text; what is too much is left out. None of a directory that is gone."""
+    try:
+        directory = os.open(root, _DIRECTORY)
+    except OSError:  # a command can remove it, or put something else in its place
+        return {}
+    try:
+        return _gathered(directory)
+    finally:
+        os.close(directory)
+
+
+def _gathered(root: int) -> dict[str, str]:
     found: dict[str, str] = {}
     left = ALL_BYTES
-    for place, directories, names, descriptor in os.fwalk(root, follow_symlinks=False):
-        directories.sort()
+    for place, directories, names, descriptor in os.fwalk(".", follow_symlinks=False, dir_fd=root):
+        directories[:] = sorted(directories) if len(Path(place).parts) < DEEPEST else []
         for name in sorted(names):
             if len(found) >= FILES:
                 return found
             data = _plain(name, descriptor)
             if data is not None and len(data) <= left:
                 left -= len(data)
-                found[str(Path(place, name).relative_to(root))] = data.decode("utf-8", errors="replace")
+                found[writable(str(Path(place, name)))] = data.decode("utf-8", errors="replace")
     return found
 
 

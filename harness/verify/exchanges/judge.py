@@ -171,7 +171,7 @@ def _type(expected: Expected, scene: Scene, answer: Answer) -> Judgement:
     if len(found) != 1:
         return Judgement(False, _nothing(expected, answer) if not found else f"{len(found)} values: {_listed(found)}")
     kind = type_of(found[0])
-    is_whole = kind == "number" and float(found[0]).is_integer()
+    is_whole = kind == "number" and (isinstance(found[0], int) or found[0].is_integer())
     holds = kind == expected.value or (expected.value == "integer" and is_whole)
     return Judgement(holds, f"{kind} {_listed(found)}")
 

@@ -134,18 +134,19 @@ def _base(document: dict[str, Any]) -> str:
     servers = document.get("servers")
     first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], dict) else {}
     url = first.get("url") or document.get("basePath") or ""
-    return urlsplit(str(url)).path.rstrip("/")
+    return urlsplit(_word(url)).path.rstrip("/")
 
 
 def _told(document: dict[str, Any], methods: dict[str, Any], operation: dict[str, Any]) -> Iterator[str]:
     if summary := operation.get("summary") or operation.get("description"):
-        yield f": {' '.join(str(summary).split())[:200]}"
+        yield f": {' '.join(_word(summary).split())[:200]}"
     given = [*_list(methods.get("parameters")), *_list(operation.get("parameters"))]
     for each in given[:FIELDS]:
         parameter = _resolved(document, each)
         schema = parameter.get("schema") or parameter
         must = ", required" if parameter.get("required") else ""
-        yield f"\n  {parameter.get('in', 'body')} {parameter.get('name', '')}: {_schema(document, schema)}{must}"
+        place, name = _word(parameter.get("in", "body")), _word(parameter.get("name", ""))
+        yield f"\n  {place} {name}: {_schema(document, schema)}{must}"
     body = _resolved(document, operation.get("requestBody"))
     for kind, content in _content(body):
         yield f"\n  body {kind}: {_schema(document, content.get('schema'))}"
@@ -186,7 +187,8 @@ def _schema(document: dict[str, Any], schema: Any, level: int = 0) -> str:
     if level >= LEVELS or not known:
         return "…" if known else "anything"
     if values := _list(known.get("enum")):
-        return f"one of {', '.join(json.dumps(each, default=str) for each in values[:FIELDS])}"
+        told = ["…" if _is_nested(each) else json.dumps(each, default=str) for each in values[:FIELDS]]
+        return f"one of {', '.join(told)}"[:1000]
     parts = [each for name in ("allOf", "oneOf", "anyOf") for each in _list(known.get(name))][:LEVELS]
     if parts:
         return " and ".join(_schema(document, each, level + 1) for each in parts)
@@ -194,10 +196,21 @@ def _schema(document: dict[str, Any], schema: Any, level: int = 0) -> str:
         return f"[{_schema(document, known.get('items'), level + 1)}]"
     fields = known.get("properties")
     if isinstance(fields, dict):
-        must = {str(name) for name in _list(known.get("required"))}
+        must = {_word(name) for name in _list(known.get("required"))}
         told = [
             f"{name}{'' if name in must else '?'} {_schema(document, inner, level + 1)}"
             for name, inner in list(fields.items())[:FIELDS]
         ]
         return f"{{{', '.join(told)}}}"[:1000]
-    return str(known.get("type") or "anything")
+    return _word(known.get("type")) or "anything"
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, dict | list | set | tuple)
+
+
+def _word(value: Any) -> str:
+    """A plain value, or a list of such, as text; "" for what is nested: aliases of YAML let it unfold without end."""
+    if isinstance(value, list) and not any(map(_is_nested, value)):
+        return str(value[:FIELDS])
+    return "" if value is None or _is_nested(value) else str(value)

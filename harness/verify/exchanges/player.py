@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from harness.verify.pages import Site
 
 POLL_SECONDS = 0.2
+WORD_BYTES = 100_000
+"""Of one word of a command; a system takes little more."""
 
 
 @dataclass
@@ -155,6 +157,10 @@ class Exchanger(Playing):
         program = self.site.instance
         if not isinstance(program, Program):
             raise ActFailed("there is no program that could be run; a service is asked by requests")
+        if why := _no_command([*act.command, *act.env.values()]):
+            raise ActFailed(why)
+        if not program.work_dir.is_dir():
+            raise ActFailed("the working directory is gone: an earlier command removed it")
         try:
             lay_down(program.work_dir, act.files)
         except (OSError, ValueError) as exc:
@@ -245,3 +251,12 @@ class Exchanger(Playing):
             answer=self.answer,
             log=telling(self.site.instance.log_tail()),
         )
+
+
+def _no_command(words: Sequence[str]) -> str:
+    """Why no system runs this, whose words may have been remembered of an answer; empty when it can be run."""
+    if any("\0" in word for word in words):
+        return "a word of a command cannot hold the character NUL"
+    if any(len(word.encode(errors="surrogatepass")) > WORD_BYTES for word in words):
+        return f"a word of a command cannot be longer than {WORD_BYTES} bytes"
+    return ""
