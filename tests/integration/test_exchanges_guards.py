@@ -246,6 +246,24 @@ async def test_a_service_that_never_answers_is_told_so(tmp_path: Path, room: Roo
         ).passed
 
 
+DRIPS = """if place == "/me":
+            for _ in range(600):
+                self.wfile.write(b"X-Drip: 1\\r\\n") if _ else self.wfile.write(b"HTTP/1.0 200 OK\\r\\n")
+                self.wfile.flush()
+                time.sleep(0.3)
+        if place == "/me":"""
+
+
+async def test_headers_that_come_a_line_at_a_time_end_the_request_and_not_the_run(tmp_path: Path, room: Room) -> None:
+    tree = notes_service.make(tmp_path / "drips")
+    source = (tree / "service.py").read_text()
+    (tree / "service.py").write_text(source.replace('if place == "/me":', DRIPS, 1))
+    async with open_site(tree, room, AppSettings(kind="service"), tmp_path / "drips-data", None) as site:
+        me = {"act": "request", "method": "GET", "path": "/me"}
+        result = await played(site, me, {"expect": "status", "value": "200"})
+        assert "no answer within 1 s" in result.reason, result.reason
+
+
 async def test_a_stream_without_end_is_left_after_its_parts(tmp_path: Path, room: Room) -> None:
     tree = notes_service.make(tmp_path / "endless")
     source = (tree / "service.py").read_text()

@@ -10,12 +10,15 @@ import base64
 import http.client
 import http.cookiejar
 import json
+import signal
 import sys
 import time
 import urllib.parse
 import urllib.request
 from typing import Any
 
+GRACE_SECONDS = 1.0
+"""After which a request ends that drips its headers; a body that drips ends by itself before."""
 BODY_BYTES = 1 << 20
 """Of one answer; what is longer is cut, and the answer counts as not ended."""
 jars: dict[str, http.cookiejar.CookieJar] = {}
@@ -76,9 +79,15 @@ def read(
     return {"pieces": pieces, "ended": ended, "over": time.monotonic() - begun}
 
 
+def late(*_: object) -> None:
+    """Raises: TimeoutError: the whole request took too long."""
+    raise TimeoutError
+
+
 def main() -> None:
     """Answer until standard input closes."""
     base = sys.argv[1]
+    signal.signal(signal.SIGALRM, late)
     for line in sys.stdin:
         asked = json.loads(line)
         if asked.get("forget"):
@@ -86,6 +95,7 @@ def main() -> None:
             said: dict[str, Any] = {}
         else:
             try:
+                signal.setitimer(signal.ITIMER_REAL, asked["seconds"] + GRACE_SECONDS)
                 said = ask(base, asked)
             except TimeoutError:
                 said = {"why": f"no answer within {asked['seconds']:g} s"}
@@ -93,6 +103,8 @@ def main() -> None:
                 said = {"why": "nothing listens there"}
             except (OSError, http.client.HTTPException, ValueError) as exc:
                 said = {"why": f"{type(exc).__name__}: {exc}"}
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
         print(json.dumps(said), flush=True)
 
 
