@@ -234,7 +234,8 @@ class Ledger:
             if spec is not None:
                 await self.put(SPEC, spec)
                 names.append(SPEC)
-            names += [name for feature_id in dropped if (name := await self._drop_check(feature_id))]
+            for feature_id in dropped:
+                names += await self._drop_check(feature_id)
             sealed = {**trailers, audit.TRAILER: seal} if seal else trailers
             made = await tree.commit(subject, body, sealed, paths=[] if state_only else None, always=names)
         await self.follow()
@@ -417,13 +418,14 @@ class Ledger:
         written[audit.AUDIT], seal = audit.extend(await self._read(audit.AUDIT) or "", lines)
         return seal
 
-    async def _drop_check(self, feature_id: str) -> str:
-        """Take a check out of the tree; its name, where the last commit has one."""
-        name = f"checks/{feature_id}.json"
-        if await self._read(name) is None:
-            return ""
-        ((await self.tree()).directory / name).unlink(missing_ok=True)
-        return name
+    async def _drop_check(self, feature_id: str) -> list[str]:
+        """Take a check out of the tree, with what it compares with; the names that the last commit has of it."""
+        tree, check = await self.tree(), f"checks/{feature_id}.json"
+        compared = tuple(f"checks/{kind}/{feature_id}/" for kind in ("golden", "pictures"))
+        names = [name for name in await tree.files() if name == check or name.startswith(compared)]
+        for name in names:
+            (tree.directory / name).unlink(missing_ok=True)
+        return names
 
     async def _read(self, name: str) -> str | None:
         return await (await self.tree()).read(name)

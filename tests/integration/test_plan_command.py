@@ -54,6 +54,7 @@ def listed(project: Path) -> FeatureList:
 def test_each_change_is_one_commit_with_its_checks_and_its_lines_in_both_audits(project: Path) -> None:
     added = harness(project, "add", "--file", "-", "--yes", given=[SORTED])
     assert (added.returncode, added.stdout.splitlines()[-1]) == (0, "F001 added."), added.stderr
+    assert list((project / "checks").glob("pictures/add/*")), "what its check compares with"
     amended = harness(project, "amend", "add", "--file", "-", "--yes", given=OTHER_STEPS)
     assert "! add passes; its text changes" in amended.stdout, amended.stderr
     removed = harness(project, "remove", "keep", "--why", "nobody reloads", "--yes")
@@ -71,7 +72,7 @@ def test_each_change_is_one_commit_with_its_checks_and_its_lines_in_both_audits(
     now = listed(project)
     assert [f.id for f in now.features if f.passes] == ["complete", "filter"]
     assert now.get("add").reason == "amended by a person"
-    assert not list((project / "checks").glob("add.json")), "its check is written anew"
+    assert not [*(project / "checks").glob("add.json"), *(project / "checks").glob("*/add/*")], "it is written anew"
     found = asyncio.run(trail.follow(Project.find(project)))
     assert not found.problems
     told = subprocess.run([sys.executable, "-m", "harness", "audit", str(project)], capture_output=True, text=True)
