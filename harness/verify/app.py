@@ -30,6 +30,8 @@ PORTS = ("PORT", "PORT_1", "PORT_2")
 """Variables that name the ports of an application."""
 OUTPUT_CHARACTERS = 3000
 NETWORK: dict[PrepareNetwork, Network | None] = {"off": None, "registries": "registries", "on": "host"}
+NO_RETRIES = {"npm_config_fetch_retries": "0", "PIP_RETRIES": "0"}
+"""Where there is no network: package managers would ask for it again for a minute."""
 LISTENING = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null"
 
 
@@ -265,6 +267,7 @@ async def prepare(
             app.prepare,
             timeout_seconds=app.prepare_seconds,
             network=NETWORK[room.settings.prepare_network],
+            env=NO_RETRIES if room.settings.prepare_network == "off" else None,
             policy=own,
         )
         if result.exit_code:
