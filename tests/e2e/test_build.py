@@ -16,9 +16,13 @@ from scripted import ScriptedModel
 pytestmark = [pytest.mark.needs("chromium", "bwrap"), pytest.mark.timeout(600)]
 
 
-def harness(*words: str, base_url: str = "http://127.0.0.1:9/v1") -> subprocess.CompletedProcess[str]:
-    """Run the program as a user does."""
-    env = {**os.environ, "OPENAI_MODEL": "scripted", "OPENAI_BASE_URL": base_url}
+BY_WORDS = {"EMBEDDING_MODEL": "/nonexistent"}
+"""For tests that are not about meaning: its libraries take seconds to import."""
+
+
+def harness(*words: str, base_url: str = "http://127.0.0.1:9/v1", **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the program as a user does; `more` are variables."""
+    env = {**os.environ, "OPENAI_MODEL": "scripted", "OPENAI_BASE_URL": base_url, **more}
     argv = [sys.executable, "-m", "harness", *words]
     return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=500)
 

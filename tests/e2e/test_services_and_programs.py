@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import exchanges_script
 import pytest
+import test_build
 from scripted import ScriptedModel
-from test_build import git, harness, keep_the_person_away
+from test_build import BY_WORDS, git, keep_the_person_away
 
 pytestmark = [pytest.mark.needs("bwrap"), pytest.mark.timeout(600)]
+harness = partial(test_build.harness, **BY_WORDS)
 
 REFUSED = {"service": "Step 3", "program": "With other texts"}
 """Why the first "done" was no such thing."""
