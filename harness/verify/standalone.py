@@ -322,7 +322,7 @@ def _check(project: Project, feature: Feature) -> Check:
         where = shlex.quote(str(project.directory))
         if feature.passes:
             raise FeatureFileError(
-                f"{feature.id} is said to pass and has no check ({path}): the list was edited by hand.",
+                f"{feature.id} has no check ({path}), and the list says that it passes: one of them was changed by hand.",
                 f"`harness gate {where}` names what was edited, and how to take it back.",
             )
         raise FeatureFileError(
