@@ -322,7 +322,7 @@ def _check(project: Project, feature: Feature) -> Check:
         where = shlex.quote(str(project.directory))
         if feature.passes:
             raise FeatureFileError(
-                f"{feature.id} has no check ({path}), and the list says that it passes: one of them was changed by hand.",
+                f"{feature.id} has no check ({path}), and the list says that it passes: one was changed by hand.",
                 f"`harness gate {where}` names what was edited, and how to take it back.",
             )
         raise FeatureFileError(
