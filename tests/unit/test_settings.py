@@ -28,7 +28,7 @@ command_seconds = 60
 """
 
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def user_sets(text: str) -> None:
@@ -142,8 +142,8 @@ def test_the_flag_switches_the_sandbox_off() -> None:
     assert load_settings(None, {"sandbox": {"mode": "off"}}).sandbox.mode == "off"
 
 
-def test_the_settings_in_the_readme_stand_in_the_file_that_may_hold_them(tmp_path: Path) -> None:
-    blocks = re.findall(r"```toml\n# (\S+)\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def test_the_settings_on_the_page_stand_in_the_file_that_may_hold_them(tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n# (\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     files = dict(blocks)
     assert set(files) == {"~/.config/harness/config.toml", "harness.toml"}
     told: list[str] = []
