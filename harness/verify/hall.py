@@ -19,8 +19,7 @@ from harness.sandbox.policy import Policy, protected_in
 from harness.sandbox.processes import Room
 from harness.verify.app import make_ready
 from harness.verify.evidence import keep_within
-from harness.verify.exchanges.goldens import Goldens
-from harness.verify.pictures import Pictures
+from harness.verify.kept import kept_outputs, kept_pictures
 from harness.verify.prepare_cache import PrepareCache, stamps_dir
 from harness.verify.prepared import restore
 from harness.verify.replay import Replayer, Site, open_site
@@ -161,7 +160,7 @@ async def open_hall(
             room = await stack.enter_async_context(Room.open(policy, settings.sandbox, journal, events.emit))
             browser = await stack.enter_async_context(_browser(room, settings, headed=headed))
             kept = worktree / prefix / "checks"
-            pictures, goldens = Pictures(kept / "pictures"), Goldens(kept / "golden")
+            pictures, goldens = kept_pictures(kept), kept_outputs(kept)
             replayer = Replayer(settings.verify, events, project.evidence_dir, pictures=pictures, goldens=goldens)
             cache = PrepareCache.of(project, settings)
             yield Hall(room, browser, replayer, settings, scratch, stamps_dir(project), cache)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from harness.verify.check import Expectation, Locator, targets_of
 from harness.verify.judge import Likeness, visible_of
-from harness.verify.pictures import Pictures, likeness
+from harness.verify.kept import Kept
+from harness.verify.pictures import likeness
 
 if TYPE_CHECKING:
     from harness.browser.browser import Page
@@ -49,7 +50,7 @@ class Sought:
 class Sketches:
     """Compares pictures in one play, and takes those that are missing where that is wanted."""
 
-    pictures: Pictures = field(default_factory=Pictures)
+    pictures: Kept = field(default_factory=Kept)
     takes: bool = False
     """Whether a picture that was never taken is taken now: only where a check is authored."""
     drafts: dict[str, bytes] = field(default_factory=dict)

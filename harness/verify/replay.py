@@ -19,12 +19,11 @@ from harness.verify.app import AppNotStarted, Instance, serve
 from harness.verify.check import Check, Locator
 from harness.verify.evidence import Evidence
 from harness.verify.exchanges.client import Client
-from harness.verify.exchanges.goldens import Goldens
 from harness.verify.exchanges.player import Exchanger
 from harness.verify.judge import judge
+from harness.verify.kept import Kept
 from harness.verify.looking import Sketches
 from harness.verify.pages import Pages, Site
-from harness.verify.pictures import Pictures
 from harness.verify.player import Decide, Look, Player
 from harness.verify.playing import Group, ItemResult, Playing, ReplayResult, Resolve
 from harness.verify.program import Program
@@ -65,9 +64,9 @@ class Replayer:
     evidence_dir: Path | None = None
     """None: no evidence is written."""
     decide: Decide = judge
-    pictures: Pictures = field(default_factory=Pictures)
+    pictures: Kept = field(default_factory=Kept)
     """What `looks_like` compares with; a play that proves a check takes what is missing."""
-    goldens: Goldens = field(default_factory=Goldens)
+    goldens: Kept = field(default_factory=Kept)
     """What `golden` compares with, in the same way."""
 
     def playing(

@@ -30,11 +30,10 @@ from harness.verify import audit
 from harness.verify.app import AppNotStarted
 from harness.verify.check import Check
 from harness.verify.exchanges.client import Client
-from harness.verify.exchanges.goldens import Goldens
 from harness.verify.files import read_check, read_elements, read_flows
 from harness.verify.hall import Hall, open_hall
+from harness.verify.kept import kept_outputs, kept_pictures
 from harness.verify.last import LastVerify, save_last
-from harness.verify.pictures import Pictures
 from harness.verify.project_gate import CommandFailed, run_gate
 from harness.verify.regress import OpenSite, RegressResult, regress
 from harness.verify.replay import Pages, Site
@@ -284,7 +283,7 @@ async def open_sites(
             prefix = await _copy(project.directory, Path(directory))
         async with open_hall(project, settings, events, Path(directory), prefix, name, headed=headed) as hall:
             # at an address there is no copy to find them in
-            pictures, goldens = Pictures(project.checks_dir / "pictures"), Goldens(project.checks_dir / "golden")
+            pictures, goldens = kept_pictures(project.checks_dir), kept_outputs(project.checks_dir)
             hall = replace(hall, replayer=replace(hall.replayer, pictures=pictures, goldens=goldens))
             hall = replace(hall, stamps_dir=hall.scratch / "stamps", cache=None)
             tree = Path(directory, prefix)

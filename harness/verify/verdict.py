@@ -230,7 +230,7 @@ async def _proved(case: Case, hall: Hall, site: Site) -> Verdict:
         check=final,
         elements=shared,
         pictures={name: base64.b64encode(png).decode() for name, png in taken.items()},
-        goldens=outputs,
+        goldens={name: text.decode(errors="replace") for name, text in outputs.items()},
         evidence=result.evidence,
     )
 

@@ -210,9 +210,7 @@ def failure(
         failed_requests: requests that failed.
         log: the application's output, its end is kept.
     """
-    where = f"Step {item.step}"
-    if 0 < item.step <= len(steps):
-        where += f" {quote(steps[item.step - 1], folded=False)}"
+    where = exchanges.step_words(item.step, steps)
     if isinstance(item, Act):
         head = f"{where}: could not {_act(item, targets)}: {seen}."
     else:

@@ -22,7 +22,6 @@ from harness.verify.exchanges import words
 from harness.verify.exchanges.answer import Answer, NoJson, as_text
 from harness.verify.exchanges.files import gather, lay_down
 from harness.verify.exchanges.filling import Filling
-from harness.verify.exchanges.goldens import Goldens
 from harness.verify.exchanges.items import (
     ITEMS,
     ExchangeAct,
@@ -34,6 +33,7 @@ from harness.verify.exchanges.items import (
 )
 from harness.verify.exchanges.judge import Scene, judge, seen_of
 from harness.verify.judge import Judgement
+from harness.verify.kept import Kept
 from harness.verify.playing import Group, ItemResult, Playing, Resolve, first_failed
 from harness.verify.program import Program
 from harness.verify.words import telling
@@ -54,7 +54,7 @@ class Exchanger(Playing):
 
     site: Site
     settings: VerifySettings
-    goldens: Goldens = field(default_factory=Goldens)
+    goldens: Kept = field(default_factory=Kept)
     takes: bool = False
     """Whether a golden output that was never kept is kept now: only where a check is proved."""
     instead: Mapping[int, Answer] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class Exchanger(Playing):
 
     def keep(self, feature_id: str) -> None:
         """Compare with the outputs it took."""
-        self.goldens.take(feature_id, self.drafts)
+        self.goldens.take(feature_id, {name: text.encode(errors="replace") for name, text in self.drafts.items()})
 
     async def group(self, group: Group, contract: Contract, resolve: Resolve) -> list[ItemResult]:
         """Play one act, or one group of expectations."""
@@ -226,12 +226,13 @@ class Exchanger(Playing):
     def _golden(self, expected: Expected, feature_id: str) -> str | None:
         """What is kept; what is new is taken where a check is proved, and counts when it is the same again."""
         name = expected.text
-        kept = self.goldens.get(feature_id, name)
-        if kept is None and self.takes and self.answer:
+        if (kept := self.goldens.get(feature_id, name)) is not None:
+            return kept.decode(errors="replace")
+        if self.takes and self.answer:
             seen = self.answer.files.get(expected.name) if expected.name else self.answer.text
             if seen is not None:
-                kept = self.drafts.setdefault(name, seen)
-        return kept
+                return self.drafts.setdefault(name, seen)
+        return None
 
     # --- words ---
 

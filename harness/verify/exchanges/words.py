@@ -140,9 +140,7 @@ def failure(
         answer: what came back; cut here.
         log: the service's output, its end is kept.
     """
-    where = f"Step {item.step}"
-    if 0 < item.step <= len(steps):
-        where += f" {quote(steps[item.step - 1], folded=False)}"
+    where = step_words(item.step, steps)
     if isinstance(item, Expected):
         head = f"{where}: expected {expected(item)}; seen: {seen}."
     else:
@@ -150,6 +148,11 @@ def failure(
     who = f"User: {item.user}" if item.user else ""
     foreign = "\n".join(filter(None, [f"Asked: {asked}" if asked else "", _told(answer), _tail("Server log", log)]))
     return "\n".join(filter(None, [head, who, fence(foreign, "what was asked and answered") if foreign else ""]))
+
+
+def step_words(step: int, steps: Sequence[str]) -> str:
+    """A step by its number, quoted where the feature has it."""
+    return f"Step {step} {quote(steps[step - 1], folded=False)}" if 0 < step <= len(steps) else f"Step {step}"
 
 
 def _told(answer: Answer | None) -> str:
