@@ -45,8 +45,12 @@ class Terminal:
         os.write(self._ours, f"{line}\n".encode())
 
     def interrupt(self) -> None:
-        """Press Ctrl-C: what reads the terminal gets the signal."""
-        self.process.send_signal(signal.SIGINT)
+        """Press Ctrl-C, and again when it shows nothing for ten seconds: Python misses one that arrives just before
+        `input` begins to wait."""
+        heard = False
+        while not heard and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            heard = bool(select.select([self._ours], [], [], 10)[0])
 
     def kill(self) -> None:
         """SIGKILL, to the command alone."""
