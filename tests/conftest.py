@@ -19,6 +19,11 @@ UNIT_SECONDS = 60
 FOREIGN = ("OPENAI_", "LANGSMITH_", "LANGCHAIN_", "MILVUS_", "EMBEDDING_", "HARNESS_", "GIT_")
 """Prefixes of variables that would let the machine change what a test sees; GIT_ is set inside git hooks."""
 
+BY_WORDS = "/nonexistent"
+"""An embedding model that is not there: memory recalls by words at once, and no process takes five seconds of a core to
+import libraries that the test is not about. A fixture wider than a test sees it too."""
+os.environ["EMBEDDING_MODEL"] = BY_WORDS
+
 IDENTITY = """\
 [user]
     name = Test Person
@@ -84,6 +89,8 @@ def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.F
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     monkeypatch.setenv("HARNESS_STATE_DIR", str(home / "harness"))
+    if not request.node.get_closest_marker("by_meaning"):
+        monkeypatch.setenv("EMBEDDING_MODEL", BY_WORDS)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # models come from the packages, whatever this machine could reach
     return home / "harness"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import pytest
 from apps import todo_app
 
 from harness.commits import make_trailers
@@ -32,6 +34,16 @@ class Judged(NamedTuple):
 
 def git(directory: Path, *words: str) -> str:
     return subprocess.run(["git", "-C", str(directory), *words], capture_output=True, text=True, check=True).stdout
+
+
+def make_once(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
+    """One for all tests of a module, which copy it; made with an identity and a state of its own."""
+    directory = tmp_path_factory.mktemp(name)
+    (directory / "gitconfig").write_text("[user]\nname = P\nemail = p@example.invalid\n[init]\ndefaultBranch = main\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIT_CONFIG_GLOBAL", str(directory / "gitconfig"))
+        patch.setenv("HARNESS_STATE_DIR", str(directory / "state"))
+        return asyncio.run(make(directory / "project"))
 
 
 async def make(directory: Path, inside: str = "") -> Path:

@@ -70,7 +70,7 @@ class Person:
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """All variables; one given as empty is taken out."""
-        ours = {"OPENAI_MODEL": "scripted", "OPENAI_BASE_URL": self.base_url, "EMBEDDING_MODEL": "/nonexistent"}
+        ours = {"OPENAI_MODEL": "scripted", "OPENAI_BASE_URL": self.base_url}
         env = {**os.environ, **ours, **self.env, **(more or {})}
         return {name: value for name, value in env.items() if value}
 

@@ -73,7 +73,9 @@ class Killer:
         before = self._sizes()
         output = (self.directory.parent / "output.txt").open("a")
         whole = strike is None or strike.by_meaning
-        env = {**(self.env or os.environ), **({} if whole else {"EMBEDDING_MODEL": "/nonexistent"})}
+        env = {**(self.env or os.environ)}
+        if whole:
+            env.pop("EMBEDDING_MODEL", None)
         argv = [sys.executable, "-m", "harness", *self.words, str(self.directory)]
         process = subprocess.Popen(argv, env=env, stdout=output, stderr=output, start_new_session=True)
         try:

@@ -6,23 +6,21 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import notes_script
 import pytest
 from bad_input_support import IDENTITY
-from scripted import ScriptedModel
+from scripted import Request, ScriptedModel
 
-pytestmark = [pytest.mark.needs("chromium", "bwrap"), pytest.mark.timeout(600)]
-
-
-BY_WORDS = {"EMBEDDING_MODEL": "/nonexistent"}
-"""For tests that are not about meaning: its libraries take seconds to import."""
+pytestmark = [pytest.mark.needs("chromium", "bwrap"), pytest.mark.timeout(600), pytest.mark.by_meaning]
 
 
-def harness(*words: str, base_url: str = "http://127.0.0.1:9/v1", **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the program as a user does; `more` are variables."""
-    env = {**os.environ, "OPENAI_MODEL": "scripted", "OPENAI_BASE_URL": base_url, **more}
+def harness(*words: str, base_url: str = "http://127.0.0.1:9/v1") -> subprocess.CompletedProcess[str]:
+    """Run the program as a user does."""
+    env = {**os.environ, "OPENAI_MODEL": "scripted", "OPENAI_BASE_URL": base_url}
     argv = [sys.executable, "-m", "harness", *words]
     return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=500)
 
@@ -40,11 +38,23 @@ def shared_state(state_dir: Path, built: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project, built once from its specification to its last commit."""
-    directory = tmp_path_factory.mktemp("built") / "my notes"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("EMBEDDING_MODEL")
+        return build_whole(tmp_path_factory.mktemp("built") / "my notes", notes_script.SPEC, notes_script.answer)
+
+
+def build_whole(directory: Path, text: str, answer: Callable[[Request], Any]) -> Path:
+    """A project of a specification, from `init` to the end of `run`; returns its directory.
+
+    Args:
+        directory: a new one; the specification and the state lie beside it.
+        text: the specification.
+        answer: what the model says.
+    """
     directory.mkdir()
     spec = directory.parent / "spec.md"
-    spec.write_text(notes_script.SPEC, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch, ScriptedModel(notes_script.answer) as model:
+    spec.write_text(text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch, ScriptedModel(answer) as model:
         keep_the_person_away(patch, directory.parent)
         words = ["init", str(directory), "--spec", str(spec), "--yes", "--thread", "demo"]
         for command in (words, ["run", str(directory)]):

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 import notes_script
 import pytest
-import test_build
 from scripted import ScriptedModel
-from test_build import BY_WORDS, git
+from test_build import git, harness
 
 pytestmark = [pytest.mark.needs("chromium", "bwrap"), pytest.mark.timeout(600)]
-harness = partial(test_build.harness, **BY_WORDS)
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.needs("chromium", "bwrap"), pytest.mark.timeout(600)]
 
 def harness(*words: str, base_url: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "OPENAI_MODEL": "scripted", "OPENAI_BASE_URL": base_url, "OPENAI_FALLBACK_API_KEY": "k"}
-    env |= {"EMBEDDING_MODEL": "/nonexistent"}  # nothing here is about meaning
     argv = [sys.executable, "-m", "harness", *words]
     return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=500)
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 import exchanges_script
 import pytest
-import test_build
-from scripted import ScriptedModel
-from test_build import BY_WORDS, git, keep_the_person_away
+from test_build import build_whole, git, harness
 
 pytestmark = [pytest.mark.needs("bwrap"), pytest.mark.timeout(600)]
-harness = partial(test_build.harness, **BY_WORDS)
 
 REFUSED = {"service": "Step 3", "program": "With other texts"}
 """Why the first "done" was no such thing."""
@@ -33,17 +29,8 @@ def kind(request: pytest.FixtureRequest) -> str:
 def built(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project, built once from its specification to its last commit."""
     script = exchanges_script.SCRIPTS[kind]
-    directory = tmp_path_factory.mktemp("built") / f"my {kind}"
-    directory.mkdir()
-    spec = directory.parent / "spec.md"
-    spec.write_text(script.spec, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch, ScriptedModel(script.answer) as model:
-        keep_the_person_away(patch, directory.parent)
-        words = ["init", str(directory), "--spec", str(spec), "--yes", "--thread", "demo"]
-        for command in (words, ["run", str(directory)]):
-            done = harness(*command, base_url=model.base_url)
-            assert done.returncode == 0, done.stdout + done.stderr
-    return directory
+    place = tmp_path_factory.mktemp("built") / f"my {kind}"
+    return build_whole(place, script.spec, script.answer)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import shutil
@@ -22,13 +21,7 @@ from harness.verify.trail import evidence_problems, follow
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("audit")
-    (directory / "gitconfig").write_text("[user]\nname = P\nemail = p@example.invalid\n[init]\ndefaultBranch = main\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GIT_CONFIG_GLOBAL", str(directory / "gitconfig"))
-        patch.setenv("HARNESS_STATE_DIR", str(directory / "state"))
-        asyncio.run(proved.make(directory / "project"))
-    return directory / "project"
+    return proved.make_once(tmp_path_factory, "audit")
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def named(findings: list[Finding], name: str, level: str) -> Finding:
     return found[0]
 
 
+@pytest.mark.by_meaning
 @pytest.mark.needs("chromium", "bwrap")
 @pytest.mark.filterwarnings("ignore:remove loop argument:DeprecationWarning")  # pyppeteer 2.0.0 says so to websockets
 async def test_a_sound_machine_has_nothing_that_fails(project_dir: Path) -> None:
@@ -52,6 +53,7 @@ async def test_one_broken_part_does_not_hide_the_others(project_dir: Path, monke
     assert named(findings, "git", "ok")
 
 
+@pytest.mark.by_meaning
 @pytest.mark.needs("chromium", "bwrap")
 @pytest.mark.filterwarnings("ignore:remove loop argument:DeprecationWarning")  # pyppeteer 2.0.0 says so to websockets
 async def test_a_program_that_the_repository_brings_is_not_started(project_dir: Path) -> None:

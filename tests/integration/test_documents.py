@@ -79,8 +79,7 @@ def shelf(tmp_path: Path) -> Path:
 
 def harness(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "harness", "memory", *words, "--dir", str(directory)]
-    env = {**os.environ, "EMBEDDING_MODEL": "/nonexistent"}
-    return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_what_can_be_read_is_remembered_and_all_else_is_told_with_the_reason(shelf: Path, project_dir: Path) -> None:

@@ -29,13 +29,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("gate")
-    (directory / "gitconfig").write_text("[user]\nname = P\nemail = p@example.invalid\n[init]\ndefaultBranch = main\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GIT_CONFIG_GLOBAL", str(directory / "gitconfig"))
-        patch.setenv("HARNESS_STATE_DIR", str(directory / "state"))
-        asyncio.run(proved.make(directory / "project"))
-    return directory / "project"
+    return proved.make_once(tmp_path_factory, "gate")
 
 
 @pytest.fixture

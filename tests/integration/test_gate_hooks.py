@@ -27,13 +27,7 @@ pytestmark = [pytest.mark.needs("bwrap", "chromium"), pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("hooks")
-    (directory / "gitconfig").write_text("[user]\nname = P\nemail = p@example.invalid\n[init]\ndefaultBranch = main\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GIT_CONFIG_GLOBAL", str(directory / "gitconfig"))
-        patch.setenv("HARNESS_STATE_DIR", str(directory / "state"))
-        asyncio.run(proved.make(directory / "project"))
-    return directory / "project"
+    return proved.make_once(tmp_path_factory, "hooks")
 
 
 @pytest.fixture

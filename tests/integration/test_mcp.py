@@ -19,10 +19,9 @@ pytestmark = [pytest.mark.needs("bwrap", "chromium"), pytest.mark.timeout(600)]
 
 @asynccontextmanager
 async def connected(project: Path) -> AsyncIterator[Client]:
-    env = {**os.environ, "EMBEDDING_MODEL": "/nonexistent"}  # by words: nothing here is about meaning
     words = ["-P", "-m", "harness", "mcp", str(project)]
     with (project.parent / "errors").open("w") as errors:
-        server = StdioServerParameters(command=sys.executable, args=words, env=env)
+        server = StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
         async with Client(stdio_client(server, errlog=errors)) as client:
             yield client
 

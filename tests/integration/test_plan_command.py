@@ -35,8 +35,7 @@ OTHER_STEPS = {"steps": ["Open the page", "Type 'milk' and press Enter", "Verify
 
 
 @pytest.fixture
-def project(tmp_path: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("EMBEDDING_MODEL", "/nonexistent")
+def project(tmp_path: Path, state_dir: Path) -> Path:
     return asyncio.run(proved.make(tmp_path / "project"))
 
 
