@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,10 @@ from pydantic import ValidationError
 
 from harness.errors import FeatureFileError
 
-REMEDY = "The file was left as it is. Mend it, or take an earlier one: `git log -p -- {path}`."
+REMEDY = (
+    "The file was left as it is. Mend it, or take the last commit's: `git -C {where} checkout HEAD -- {name}` "
+    "(`git log -p` has earlier ones)."
+)
 
 
 @contextmanager
@@ -25,7 +29,7 @@ def file_errors(path: Path, what: str) -> Iterator[None]:
 
     Raises: FeatureFileError: the user mends the file.
     """
-    remedy = REMEDY.format(path=path)
+    remedy = REMEDY.format(where=shlex.quote(str(path.parent)), name=shlex.quote(path.name))
     try:
         yield
     except FileNotFoundError as exc:

@@ -22,8 +22,10 @@ from harness.steering import Steering, Word
 from harness.threads import ThreadRecord, latest_thread, require_begun, resume_command
 from harness.verify.history import History
 from harness.verify.last import LastVerify, load_last
+from harness.verify.trail import file_problems
 
 _TAIL_BYTES = 65_536
+DOUBTS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Status:
     """What `harness verify` found last; None: it never ran."""
     words: tuple[Word, ...] = ()
     """What a person said that no session has heard yet."""
+    doubts: tuple[str, ...] = ()
+    """What in the list or the checks is not as a verdict left it; not looked at while a run writes them."""
 
     @property
     def totals(self) -> Totals:
@@ -77,9 +81,10 @@ def read_status(directory: Path | str) -> Status:
     is_behind = theirs is not None and (ours is None or theirs.totals.passing > ours.totals.passing)
     use_theirs = theirs is not None and (is_behind or holder is not None)
     source = place if place and use_theirs else project
+    features = theirs if use_theirs else ours
     return Status(
         project=project,
-        features=theirs if use_theirs else ours,
+        features=features,
         progress=load_progress(source),
         thread=thread,
         holder=holder,
@@ -89,6 +94,7 @@ def read_status(directory: Path | str) -> Status:
         behind=project.branch(thread.thread_id) if thread and is_behind and thread.stage == "build" else "",
         last_verify=load_last(project),
         words=tuple(Steering(project, thread.thread_id).waiting()) if thread else (),
+        doubts=tuple(file_problems(source, features)) if features and holder is None else (),
     )
 
 
@@ -156,6 +162,7 @@ def as_facts(status: Status) -> dict[str, Any]:
         "used": {"sessions": used.sessions, "turns": used.turns, "tokens": used.tokens, "cost_usd": used.cost_usd},
         "behind": status.behind,
         "last_verify": status.last_verify.model_dump(mode="json") if status.last_verify else None,
+        "doubts": list(status.doubts),
         "words": [word.model_dump(mode="json") for word in status.words],
         "next": next_step(status),
         "features": [f.model_dump(mode="json") for f in (status.features or FeatureList()).features],
@@ -221,6 +228,10 @@ def _tail(status: Status) -> Iterator[tuple[str, str]]:
         yield "last failure", f"{failure.feature_id}: {one_line(gist(failure.reason), 600)}"
     if status.flaky:
         yield "flaky", ", ".join(f"{name} ({count} times)" for name, count in status.flaky.items())
+    for doubt in status.doubts[:DOUBTS_SHOWN]:
+        yield "by hand?", one_line(doubt, 400)
+    if (more := len(status.doubts) - DOUBTS_SHOWN) > 0:
+        yield "by hand?", f"and {more} more; `harness gate {shlex.quote(str(status.project.directory))}` names all"
     if status.last_verify:
         yield "last verify", str(status.last_verify)
     if (used := status.progress.totals).sessions:

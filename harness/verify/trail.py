@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError
 from harness.features import Feature, FeatureList
 from harness.project import thread_branch
-from harness.repo import Repo
 from harness.state_file import read_text
 from harness.verify import audit
 from harness.verify.hall import OWN_FILES
@@ -25,6 +24,7 @@ from harness.verify.hall import OWN_FILES
 if TYPE_CHECKING:
     from harness.commits import Commit
     from harness.project import Project
+    from harness.repo import Repo
     from harness.verify.audit import Line
 
 PICTURES = "checks/pictures"
@@ -48,13 +48,14 @@ async def follow(project: Project) -> Trail:
 
     Raises: FeatureFileError: the list is broken. SetupError, RepoError: git cannot be asked.
     """
-    path = project.directory / audit.AUDIT
+    from harness.repo import Repo
+
     try:
-        lines = audit.load_chain(path)
+        lines = audit.load_chain(project.directory / audit.AUDIT)
     except HarnessError as exc:
         return Trail((exc.what,), 0)
     features = FeatureList.load(project.features_file) if project.features_file.exists() else FeatureList()
-    problems = [*_list_against(lines, features), *_files_against(lines, project.directory, features)]
+    problems = _of_files(lines, project.directory, features)
     repo = await asyncio.to_thread(Repo.open, project.directory)
     if await repo.is_shallow():
         return Trail(tuple(problems), len(lines), "the clone is shallow, so commits were not compared")
@@ -62,6 +63,19 @@ async def follow(project: Project) -> Trail:
     problems += _commits_against(lines, carried)
     problems += await _contents_against(lines, carried, repo)
     return Trail(tuple(problems), len(lines))
+
+
+def file_problems(project: Project, features: FeatureList) -> list[str]:
+    """What disagrees between chain, list and checks; git is not asked, so it takes no time. Never raises."""
+    try:
+        lines = audit.load_chain(project.directory / audit.AUDIT)
+    except HarnessError as exc:
+        return [exc.what]
+    return _of_files(lines, project.directory, features)
+
+
+def _of_files(lines: Sequence[Line], directory: Path, features: FeatureList) -> list[str]:
+    return [*_list_against(lines, features), *_files_against(lines, directory, features)]
 
 
 def evidence_problems(project: Project) -> list[str]:

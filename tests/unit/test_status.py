@@ -38,6 +38,18 @@ def test_a_directory_without_anything_says_how_to_begin(project_dir: Path) -> No
     assert "harness init" in caught.value.remedy
 
 
+def test_a_pass_that_no_verdict_wrote_is_told_unless_a_run_is_writing(project: Project) -> None:
+    write_list(project.directory, *[{"passes": True}] * 5)
+    status = read_status(project.directory)
+    doubt = "F1: features.json says it passes, and no line of the audit is about it."
+    assert doubt in json.loads(as_json(status))["doubts"]
+    told = [line for line in as_text(status).splitlines() if line.startswith("by hand?")]
+    assert (told[0], len(told)) == (f"by hand?      {doubt}", 4)
+    assert told[-1] == f"by hand?      and 2 more; `harness gate {project.directory}` names all"
+    with ProjectLock(project, "t-1"):
+        assert read_status(project.directory).doubts == ()
+
+
 def test_a_classic_list_is_shown_and_run_is_next(project_dir: Path) -> None:
     write_list(project_dir, {"passes": True}, {})
     text = as_text(read_status(project_dir))
@@ -51,8 +63,9 @@ def test_a_classic_list_is_shown_and_run_is_next(project_dir: Path) -> None:
 def test_a_broken_file_is_named(project_dir: Path, name: str) -> None:
     write_list(project_dir, {})
     (project_dir / name).write_text('{"version": 1, "feat', encoding="utf-8")
-    with pytest.raises(FeatureFileError, match=name):
+    with pytest.raises(FeatureFileError, match=name) as caught:
         read_status(project_dir)
+    assert f"`git -C {project_dir} checkout HEAD -- {name}`" in caught.value.remedy
 
 
 def test_an_empty_list_file_of_the_user_is_broken_not_empty(project_dir: Path) -> None:
