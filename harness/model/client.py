@@ -77,7 +77,6 @@ class Model:
         self._on_waiting = on_waiting
         self._telling: asyncio.TimerHandle | None = None
         self._loopback = is_loopback(settings.base_url)
-        self._key = _api_key(settings.base_url, self._loopback, key_name)
         self._key_name = key_name
         self._patience = Patience(settings.max_retries, settings.retry_after_seconds, backoff_seconds, self._warn)
         self._quirks = quirks_of(settings.base_url, settings.quirks)
@@ -90,6 +89,7 @@ class Model:
         self._paused_until = 0.0
         for role in ROLES:
             self.name_for(role)
+        self._key = _api_key(settings.base_url, self._loopback, key_name)
         if settings.fallback.name:
             self._second = self._make_second(settings.fallback)
 
@@ -109,8 +109,9 @@ class Model:
         names: dict[str, str] = dict(self.settings.roles.items())
         name = names.get(role) or self.settings.name
         if not name:
+            key = f" and {self._key_name}" if not (self._loopback or os.environ.get(self._key_name)) else ""
             raise SetupError(
-                "No model is named.", "Set OPENAI_MODEL, or name under [model] in ~/.config/harness/config.toml."
+                "No model is named.", f"Set OPENAI_MODEL{key}, or name under [model] in ~/.config/harness/config.toml."
             )
         return name
 

@@ -49,7 +49,7 @@ async def test_an_agent_asks_what_to_build_and_whether_it_is_so(tmp_path: Path) 
         assert "reload" in text.lower()
         assert text.startswith("<<data ")
         text, wrong = await ask(client, "contract", feature="delete")
-        assert (wrong, "OPENAI_API_KEY is not set" in text) == (True, True), text
+        assert (wrong, "OPENAI_MODEL and OPENAI_API_KEY" in text) == (True, True), text
         text, wrong = await ask(client, "contract", feature="../x")
         assert (wrong, "There is no feature" in text) == (True, True), text
 

@@ -140,7 +140,8 @@ def test_a_missing_key_is_told_without_the_password_of_the_address() -> None:
     ("settings", "key", "words"),
     [
         ({"name": "m"}, "", "OPENAI_API_KEY is not set"),
-        ({"name": ""}, "sk-1", "OPENAI_MODEL"),
+        ({"name": ""}, "sk-1", "Set OPENAI_MODEL, or"),
+        ({"name": ""}, "", "Set OPENAI_MODEL and OPENAI_API_KEY, or"),
         ({"roles": {"coder": "m"}}, "sk-1", "OPENAI_MODEL"),
         ({"name": "m", "base_url": "example.com/v1"}, "sk-1", "OPENAI_BASE_URL"),
         ({"name": "m", "base_url": "http://[::1"}, "sk-1", "OPENAI_BASE_URL"),
