@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -117,15 +117,27 @@ async def documents(directory: Path) -> dict[str, int]:
 async def forget(directory: Path, names: Sequence[str]) -> int:
     """Recall documents never again; how many records that were.
 
-    Raises: SetupError: one was not added.
+    Args:
+        names: each as it is listed, a path as it was added, or an end of one that no other document has.
+
+    Raises: SetupError: one was not added, or several are meant.
     """
     from harness.opening import open_memory
 
     async with open_memory(directory, flags={}, events=_heard(), is_started=False) as memory:
-        if unknown := set(names) - (await memory.documents()).keys():
-            what = f"{one_line(min(unknown))!r} is no document that was added."
-            raise SetupError(what, "`harness memory list` names them.")
-        return sum([(await memory.replace_document(name, []))[1] for name in names])
+        known = await memory.documents()
+        meant = {_document(name, known) for name in names}
+        return sum([(await memory.replace_document(name, []))[1] for name in meant])
+
+
+def _document(name: str, known: Collection[str]) -> str:
+    found = {each for each in known if each in (name, str(Path(name).resolve()))}
+    found = found or {each for each in known if each.endswith(f"/{name}")}
+    if len(found) == 1:
+        return found.pop()
+    what = f"{one_line(name)!r} is the end of {len(found)} documents." if found else ""
+    what = what or f"{one_line(name)!r} is no document that was added."
+    raise SetupError(what, "`harness memory list` names them.")
 
 
 def as_text(found: Recollection) -> str:

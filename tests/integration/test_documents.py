@@ -111,6 +111,12 @@ def test_a_file_that_is_named_is_read_though_a_directory_would_leave_it_out(shel
     assert harness(project_dir, "forget", named[0]).stdout == "1 records are not recalled any more.\n"
     assert harness(project_dir, "forget", named[0]).returncode == 3
     assert harness(project_dir, "list").stdout.strip() == f"1 records  {named[1]}"
+    (shelf / "more").mkdir()
+    (shelf / "more/secret.md").write_text("# Another\n\nMore.\n")
+    assert harness(project_dir, "add", str(shelf / "more/secret.md")).returncode == 0
+    unsure = harness(project_dir, "forget", "secret.md")
+    assert (unsure.returncode, "the end of 2 documents" in unsure.stderr) == (3, True)
+    assert harness(project_dir, "forget", "left/secret.md").stdout == "1 records are not recalled any more.\n"
 
 
 async def add(memory: Memory, project: Project, *paths: Path) -> Added:
