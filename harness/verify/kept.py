@@ -22,12 +22,18 @@ class Kept:
         """
         self._directory, self._ending = directory, ending
         self._taken: dict[tuple[str, str], bytes] = {}
+        self._anew: set[str] = set()
+
+    def anew(self, feature_id: str) -> None:
+        """What the tree keeps of a feature counts no more: it does something else from now on."""
+        self._anew.add(feature_id)
 
     def get(self, feature_id: str, name: str) -> bytes | None:
         """One of them; None: it was never taken."""
-        path = self._directory / feature_id / f"{name}{self._ending}" if self._directory else None
-        if path and path.is_file():
-            return path.read_bytes()
+        if self._directory and feature_id not in self._anew:
+            path = self._directory / feature_id / f"{name}{self._ending}"
+            if path.is_file():
+                return path.read_bytes()
         return self._taken.get((feature_id, name))
 
     def take(self, feature_id: str, files: Mapping[str, bytes]) -> None:

@@ -309,6 +309,8 @@ async def _amended(case: Case, hall: Hall, site: Site, verdict: Verdict) -> Verd
     """Features that this one was declared to change pass by checks that take its text in, proved as any other."""
     for amendment in case.amendments:
         name = amendment.feature.id
+        hall.replayer.pictures.anew(name)
+        hall.replayer.goldens.anew(name)
         own = replace(
             case,
             feature=amendment.feature,
