@@ -220,7 +220,7 @@ match sys.argv[1:]:
     case _:
         sys.exit("tally: use add NAME or report FILE")
 """
-PRETENDING = PROGRAM.replace('print(f"{name}: {counts[name]}")', 'print("Ada Byron: 2" if counts[name] > 1 else "")')
+PRETENDING = PROGRAM.replace('print(f"{name}: {counts[name]}")', 'print(f"Ada Byron: {counts[name]}")')
 REPORT = """def report(path):
     lines = [f"{name}: {count}" for name, count in sorted(counts.items())]
     pathlib.Path(path).write_text("\\n".join(lines) + "\\n")
@@ -252,6 +252,7 @@ PROGRAM_SCRIPT = Script(
     contracts={
         "F001": [
             {"step": 1, "act": "run", "command": ["tally", "add", "Ada Byron"]},
+            {"step": 1, "expect": "output", "match": "contains", "value": "1", "source": "assumed"},
             {"step": 1, "act": "run", "command": ["tally", "add", "Ada Byron"]},
             {"step": 2, "expect": "output", "match": "contains", "value": "Ada Byron"},
             {"step": 2, "expect": "output", "match": "contains", "value": "2"},

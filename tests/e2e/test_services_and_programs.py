@@ -15,7 +15,7 @@ REFUSED = {"service": "Step 3", "program": "With other texts"}
 """Why the first "done" was no such thing."""
 BROKEN = {
     "service": ("service.py", "save([*notes, note])", "pass", "Step 3"),
-    "program": ("bin/tally", ".get(name, 0) + 1", ".get(name, 0) + 2", "Step 2"),
+    "program": ("bin/tally", ".get(name, 0) + 1", ".get(name, 0) + 2", "Step 1"),
 }
 """What somebody breaks later, and the step that tells."""
 

@@ -39,6 +39,8 @@ COUNT = {"step": 2, "expect": "json_count", "at": "$[*]", "number": 1}
 RUN = {"step": 1, "act": "run", "command": ["notes", "add", "Buy oat milk"]}
 LINE = {"step": 2, "expect": "line", "match": "contains", "value": "Buy oat milk"}
 NO_LINE = {"step": 4, "expect": "no_line", "match": "contains", "value": "Buy oat milk"}
+TOTAL = {"step": 2, "expect": "output", "match": "contains", "value": "15 notes", "source": "assumed"}
+SUM = {"step": 2, "act": "run", "command": ["notes", "sum"]}
 SOUND: dict[str, list[dict[str, Any]]] = {
     "service": [POST, GET, LISTED, GET, GONE],
     "program": [RUN, LINE, RUN, NO_LINE],
@@ -49,6 +51,39 @@ def problems(kind: Any, *items: dict[str, Any], document: Document | None = None
     known = Known(kind=kind, interface=Interface(document=document or Document()))
     draft = draft_for({"items": items}, kind).model_validate({"items": items})
     return " ".join(draft_problems(draft, FEATURE, "", known))
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [RUN, LINE, SUM, TOTAL, RUN, SUM, {**TOTAL, "value": "16 notes"}, NO_LINE],
+        [RUN, LINE, SUM, TOTAL, RUN, SUM, TOTAL, NO_LINE],
+        [{**RUN, "stdin": "15"}, LINE, SUM, TOTAL, NO_LINE],
+        [{**RUN, "stdin": "7"}, LINE, SUM, {**TOTAL, "value": "7 notes"}, SUM, TOTAL, NO_LINE],
+        [{"step": 1, "act": "run", "command": ["notes", "--version"]}, {**TOTAL, "step": 4}],
+    ],
+    ids=[
+        "other-answers",
+        "after-a-change",
+        "handed-over",
+        "other-answers-one-handed-over",
+        "nothing-to-calculate-from",
+    ],
+)
+def test_what_is_calculated_may_be_asked_for_twice_or_be_no_calculation(items: list[dict[str, Any]]) -> None:
+    assert "handed over nowhere" not in problems("program", *items)
+
+
+def test_what_was_handed_over_is_quoted_with_numbers_and_marks_around_it() -> None:
+    counted = {**LINE, "match": "is", "value": "Buy oat milk: 1"}
+    more = {**counted, "value": "Buy oat milk: 2"}
+    assert problems("program", RUN, LINE, counted, RUN, more, NO_LINE) == ""
+    assert "stands neither" in problems("program", RUN, LINE, {**counted, "value": "Buy oat milk once"}, RUN, NO_LINE)
+
+
+def test_an_empty_list_is_witnessed_by_any_member_at_another_moment() -> None:
+    empty = {"step": 4, "expect": "json_count", "at": "$[*]", "number": 0}
+    assert problems("service", POST, GET, LISTED, GET, GONE, empty) == ""
 
 
 @pytest.mark.parametrize("kind", SOUND)
@@ -72,6 +107,10 @@ def test_a_sound_contract_has_no_problem(kind: str) -> None:
         ("service", [POST, {"step": 1, "expect": "status", "value": "2x"}, GET, LISTED, GET, GONE], "such as 4xx"),
         ("service", [{**POST, "json": {"title": "milk"}}, GET, {**LISTED, "value": "milk"}, GET,
                      {**GONE, "value": "milk"}], "may be a word of the interface"),
+        ("service", [POST, GET, LISTED, GET, GONE, {**COUNT, "number": 0, "at": "$.other[*]"}], "only ever absent"),
+        ("program", [RUN, TOTAL, LINE, RUN, NO_LINE], "15 is handed over nowhere"),
+        ("program", [RUN, LINE, RUN, TOTAL, TOTAL, NO_LINE], "15 is handed over nowhere"),
+        ("program", [RUN, LINE, SUM, TOTAL, SUM, TOTAL, NO_LINE], "15 is handed over nowhere"),
         ("program", [RUN, LINE, {**RUN, "command": ["notes", "list", "|", "wc"]}, NO_LINE], "no shell reads"),
         ("program", [RUN, LINE, {**RUN, "command": ["A=1", "notes"]}, NO_LINE], "the first word is the program's name"),
         ("program", [RUN, LINE, {**RUN, "env": {"LD_PRELOAD": "x.so"}}, NO_LINE], "env cannot set 'LD_PRELOAD'"),
@@ -172,7 +211,8 @@ def test_what_earlier_checks_fixed_is_told_without_samples() -> None:
     contracts = [Contract.model_validate({"feature_id": "F", "items": SOUND[kind]}) for kind in SOUND]
     told = "\n".join(fixed_by([*contracts, *contracts]))
     assert told.count('POST /notes {"title": "text", "tags": [null]}') == 1
-    assert "notes add ..." in told
+    assert told.count("notes add ...") == 1
+    assert told.count("a line of the output to contain") == 1, "each expectation of what is asked in one way once"
 
 
 OPENAPI = {

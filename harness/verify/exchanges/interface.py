@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CHARACTERS = 4000
 EXPECTED = 6
-"""Expectations told of one exchange."""
+"""Expectations told of what is asked in one way."""
 _UNKNOWN_MAY_BE = ("404", "4xx", "405")
 """Statuses that are expected of paths which are not there."""
 
@@ -52,7 +52,11 @@ class Interface:
 
 def fixed_by(contracts: Iterable[Contract]) -> tuple[str, ...]:
     """What contracts ask and expect, each exchange once, without their samples; cut to what fits."""
-    lines = dict.fromkeys(line for contract in contracts for line in _exchanges(contract))
+    asked: dict[str, dict[str, None]] = {}
+    for contract in contracts:
+        for told, expects in _exchanges(contract):
+            asked.setdefault(told, {}).update(dict.fromkeys(expects))
+    lines = [_line(told, list(expects)) for told, expects in asked.items()]
     kept: list[str] = []
     for line in lines:
         if sum(map(len, kept)) + len(line) > CHARACTERS:
@@ -61,17 +65,15 @@ def fixed_by(contracts: Iterable[Contract]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _exchanges(contract: Contract) -> Iterator[str]:
-    told, expects = "", list[str]()
+def _exchanges(contract: Contract) -> list[tuple[str, list[str]]]:
+    """What is asked, and what is expected of the answer, in order."""
+    exchanges: list[tuple[str, list[str]]] = []
     for item in contract.items:
         if isinstance(item, Request | Run):
-            if told:
-                yield _line(told, expects)
-            told, expects = _asked(item), []
-        elif isinstance(item, Expected):
-            expects.append(expected(item))
-    if told:
-        yield _line(told, expects)
+            exchanges.append((_asked(item), []))
+        elif isinstance(item, Expected) and exchanges:
+            exchanges[-1][1].append(expected(item))
+    return exchanges
 
 
 def _line(told: str, expects: list[str]) -> str:

@@ -33,6 +33,8 @@ _NAME = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _SHELL = {"|", "||", "&&", ";", ">", ">>", "<", "2>", "2>&1", "&"}
 _OWN_ENV = re.compile(r"(LD_.*|PATH|HOME|PYTHONPATH|NODE_PATH|HARNESS_.*|BASH_ENV|ENV|IFS)")
 """Variables that decide what runs and where, which are the harness's to set."""
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_CALCULATED = ("body", "output", "line", "line_order", "file", "json", "json_some", "json_each", "json_order")
 _TEXTS = ("body", "output", "errors", "line", "file", "json", "json_some", "json_each", "json_order", "line_order")
 
 
@@ -52,6 +54,7 @@ def lint_exchanges(contract: Contract, feature: Feature, text: str) -> list[str]
         *_not_remembered(contract),
         *_wrong_values(contract),
         *_words_of_an_interface(contract),
+        *_calculated_once(contract),
     ]
 
 
@@ -101,7 +104,7 @@ def _unwitnessed(contract: Contract) -> Iterator[str]:
             "no_header": ("header", item.name) in named,
             "no_file": ("file", item.name) in named,
             "json_absent": item.at in places,
-            "json_count": item.at in places,
+            "json_count": any(place and place.startswith(_list_of(item.at)) for place in places),
             "lines": any(each.expect in ("line", "lines", "output", "line_order") for each in there),
         }.get(item.expect, any(has(value, item.text) for value in values) or not isinstance(item.value, str))
         if not is_there:
@@ -112,23 +115,36 @@ def _unwitnessed(contract: Contract) -> Iterator[str]:
             )
 
 
+def _list_of(at: str | None) -> str:
+    """The list whose members are counted."""
+    return (at or "").removesuffix("[*]")
+
+
 def _all_texts(items: list[Expected]) -> Iterator[str]:
     for item in items:
         yield from (each for each in (item.value, *item.values) if isinstance(each, str))
 
 
 def _not_quoted(contract: Contract, text: str) -> Iterator[str]:
-    asked = fold_case(" ".join(entered(contract)))
+    handed = sorted(map(fold_case, entered(contract)), key=len, reverse=True)
+    asked = " ".join(handed)
     for index, item in contract.expected():
         if not isinstance(item, Expected) or item.source == "assumed" or item.match == "matches":
             continue
         for literal in _literals(item):
             folded = fold_case(_NAME.sub("", literal)).strip()
-            if folded and folded not in text and folded not in asked:
+            if folded and folded not in text and folded not in asked and not _is_made_of(folded, handed):
                 yield (
                     f"items[{index}]: {literal!r} stands neither in the feature's text nor in what the check asked. "
                     'Quote the text exactly, or set source to "assumed".'
                 )
+
+
+def _is_made_of(literal: str, handed: list[str]) -> bool:
+    """Whether it is what was handed over, with numbers and marks: `ripe pears: 2`."""
+    for text in handed:
+        literal = literal.replace(text, "") if len(text) > 1 else literal
+    return not any(letter.isalpha() for letter in literal)
 
 
 def _literals(item: Expected) -> Iterator[str]:
@@ -214,3 +230,46 @@ def _words_of_an_interface(contract: Contract) -> Iterator[str]:
                 f"{text!r} is asked and expected back, and may be a word of the interface. If any other text would do, "
                 "take one of two words; if only this works, name it in `given` of each act."
             )
+
+
+def _calculated_once(contract: Contract) -> Iterator[str]:
+    """A number that is nowhere handed over is calculated; to one question one fixed answer would do."""
+    handed = {number for text in entered(contract) for number in _NUMBER.findall(text)}
+    answers: dict[str, set[tuple[str, ...]]] = {}
+    asked: dict[tuple[str, int], tuple[int, str, str]] = {}
+    question, shape, given = "", "", 0
+    for index, item in enumerate(contract.items):
+        if isinstance(item, Request | Run):
+            question, shape, given = item.model_dump_json(exclude={"step"}), _shape(item), given + _hands_over(item)
+        elif isinstance(item, Expected) and (numbers := _numbers(item)):
+            answers.setdefault(shape, set()).add(tuple(numbers))
+            if calculated := [number for number in numbers if number not in handed]:
+                asked.setdefault((question, given), (index, calculated[0], shape))
+    if not given or len(asked) != 1:
+        return
+    [(index, number, shape)] = asked.values()
+    if len(answers[shape]) == 1:
+        yield (
+            f"items[{index}]: {number} is handed over nowhere, so it is calculated, and is asked for once: what always "
+            "answers so would pass. Ask a second time, with other inputs or after one more change, and expect that "
+            "number too."
+        )
+
+
+def _numbers(item: Expected) -> list[str]:
+    if item.expect not in _CALCULATED or item.says_absent or item.match == "matches":
+        return []
+    texts = [each if isinstance(each, str) else str(each) for each in (item.value, *item.values)]
+    return [number for text in texts for number in _NUMBER.findall(text)]
+
+
+def _shape(item: Request | Run) -> str:
+    """What is asked, without what is handed over."""
+    return " ".join(item.command[:2]) if isinstance(item, Run) else f"{item.method} {item.path.partition('?')[0]}"
+
+
+def _hands_over(item: Request | Run) -> bool:
+    """Whether it gives anything that an answer could be calculated from, or that changes what is there."""
+    if isinstance(item, Run):
+        return bool(item.stdin or item.files or len(item.command) > 2)
+    return item.body is not None or bool(item.form or item.text or "?" in item.path)
