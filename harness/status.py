@@ -25,7 +25,6 @@ from harness.verify.last import LastVerify, load_last
 from harness.verify.trail import file_problems
 
 _TAIL_BYTES = 65_536
-DOUBTS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -228,10 +227,10 @@ def _tail(status: Status) -> Iterator[tuple[str, str]]:
         yield "last failure", f"{failure.feature_id}: {one_line(gist(failure.reason), 600)}"
     if status.flaky:
         yield "flaky", ", ".join(f"{name} ({count} times)" for name, count in status.flaky.items())
-    for doubt in status.doubts[:DOUBTS_SHOWN]:
-        yield "by hand?", one_line(doubt, 400)
-    if (more := len(status.doubts) - DOUBTS_SHOWN) > 0:
-        yield "by hand?", f"and {more} more; `harness gate {shlex.quote(str(status.project.directory))}` names all"
+    if status.doubts:
+        where = shlex.quote(str(status.project.directory))
+        more = f" {len(status.doubts) - 1} more: `harness gate {where}`" if len(status.doubts) > 1 else ""
+        yield "by hand?", f"{one_line(status.doubts[0], 400)}{more}"
     if status.last_verify:
         yield "last verify", str(status.last_verify)
     if (used := status.progress.totals).sessions:
