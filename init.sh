@@ -131,7 +131,8 @@ install_packages() {
   if reaches_cpu_torch; then
     flags+=(--torch-backend cpu)
   fi
-  step "Python packages (1.7 GB on the first machine)" "${uv[@]}" "${flags[@]}" --editable "$root[dev]"
+  step "Python packages (1.7 GB on the first machine)" "${uv[@]}" "${flags[@]}" --editable "$root[dev]" || return
+  "$venv/bin/python" -m compileall -q "$root/harness" # where PYTHONDONTWRITEBYTECODE is set, each command would do it
 }
 
 use_pip_settings() { # uv does not read pip's, and a machine behind a mirror often has only those

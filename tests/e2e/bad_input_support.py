@@ -13,6 +13,7 @@ from typing import Any
 
 import notes_script
 from scripted import Request, ScriptedModel, call, calls
+from warm import WARM
 
 from harness.settings import user_config_path
 
@@ -58,8 +59,9 @@ class Person:
 
     def run(self, *words: str | Path, wrapped_in: Sequence[str] = (), **env: str) -> Ran:
         """`harness ...`, to its end; `wrapped_in` goes before the command."""
+        argv = [*wrapped_in, *self.command(*words)] if wrapped_in else WARM.command(*words)
         done = subprocess.run(
-            [*wrapped_in, *self.command(*words)], env=self.environment(env), stdin=subprocess.DEVNULL,
+            argv, env=self.environment(env), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False, timeout=240,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import notes_script
 import pytest
 from bad_input_support import IDENTITY
 from scripted import Request, ScriptedModel
+from warm import WARM
 
 pytestmark = [pytest.mark.needs("chromium", "bwrap"), pytest.mark.timeout(600), pytest.mark.by_meaning]
 
@@ -21,8 +21,7 @@ pytestmark = [pytest.mark.needs("chromium", "bwrap"), pytest.mark.timeout(600), 
 def harness(*words: str, base_url: str = "http://127.0.0.1:9/v1") -> subprocess.CompletedProcess[str]:
     """Run the program as a user does."""
     env = {**os.environ, "OPENAI_MODEL": "scripted", "OPENAI_BASE_URL": base_url}
-    argv = [sys.executable, "-m", "harness", *words]
-    return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=500)
+    return subprocess.run(WARM.command(*words), env=env, capture_output=True, text=True, check=False, timeout=500)
 
 
 def git(directory: Path, *words: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import notes_script
 import pytest
 from scripted import ScriptedModel, status
+from warm import WARM
 
 from harness.errors import SetupError
 from harness.replaying import thread_of
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.needs("chromium", "bwrap"), pytest.mark.timeout(600)]
 
 def harness(*words: str, base_url: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "OPENAI_MODEL": "scripted", "OPENAI_BASE_URL": base_url, "OPENAI_FALLBACK_API_KEY": "k"}
-    argv = [sys.executable, "-m", "harness", *words]
+    argv = WARM.command(*words)
     return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=500)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +14,7 @@ import pytest
 from apps import proved
 from apps.proved import git
 from scripted import ScriptedModel, call, calls
+from warm import WARM
 
 from harness.budget import Budget, Meter
 from harness.cli.audit import as_text, read_audit
@@ -220,7 +220,7 @@ async def test_the_table_tells_time_session_deed_and_decision_and_no_code_of_a_t
 
 
 def harness(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "harness", *words], capture_output=True, text=True, check=False)
+    return subprocess.run(WARM.command(*words), capture_output=True, text=True, check=False)
 
 
 def test_the_command_leaves_with_4_and_names_the_line(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from apps import proved, todo_app
+from warm import WARM
 
 from harness import decisions
 from harness.desk import Desk
@@ -127,7 +128,7 @@ def test_no_model_is_needed_to_decide_and_the_one_who_is_asked_for_one_is_told(t
     project = asyncio.run(proved.make(tmp_path / "project"))
 
     def harness(*words: str) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "harness", *words, "--dir", str(project)]
+        argv = WARM.command(*words, "--dir", project)
         return subprocess.run(argv, input="it is so", capture_output=True, text=True, check=False)
 
     done = harness("skip", "delete", "--why", "later")

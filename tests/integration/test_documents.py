@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import zlib
 from pathlib import Path
 
 import pytest
+from warm import WARM
 
 from harness import documents
 from harness.documents import Added, add_documents, told
@@ -78,7 +78,7 @@ def shelf(tmp_path: Path) -> Path:
 
 
 def harness(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "harness", "memory", *words, "--dir", str(directory)]
+    argv = WARM.command("memory", *words, "--dir", directory)
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
 
 

@@ -15,6 +15,7 @@ import pytest
 from apps import proved, todo_app
 from scripted import Request, ScriptedModel, call
 from terminal import Terminal
+from warm import WARM
 
 from harness import decisions
 from harness.features import FeatureList
@@ -40,7 +41,7 @@ def project(tmp_path: Path, state_dir: Path) -> Path:
 
 
 def harness(project: Path, *words: str, given: Any = "", **env: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "harness", "plan", *words, "--dir", str(project)]
+    argv = WARM.command("plan", *words, "--dir", project)
     text = given if isinstance(given, str) else json.dumps(given)
     environment = {**os.environ, **env}
     return subprocess.run(argv, input=text, env=environment, capture_output=True, text=True, check=False, timeout=120)
@@ -74,7 +75,7 @@ def test_each_change_is_one_commit_with_its_checks_and_its_lines_in_both_audits(
     assert not [*(project / "checks").glob("add.json"), *(project / "checks").glob("*/add/*")], "it is written anew"
     found = asyncio.run(trail.follow(Project.find(project)))
     assert not found.problems
-    told = subprocess.run([sys.executable, "-m", "harness", "audit", str(project)], capture_output=True, text=True)
+    told = subprocess.run(WARM.command("audit", project), capture_output=True, text=True)
     assert "amended by person" in told.stdout, told
     assert "removed by person" in told.stdout
     assert not proved.git(project, "status", "--short")

@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +16,7 @@ from threading import Thread
 
 import pytest
 from apps import proved
+from warm import WARM
 
 from harness.browser.browser import Browser
 from harness.errors import AdapterError, HarnessError, SetupError
@@ -152,7 +152,7 @@ def test_watching_replays_when_a_file_changes_and_ends_with_the_last_result(tmp_
     project = asyncio.run(proved.make(tmp_path / "project"))
     (project / ".gitignore").write_text("*.log\n")
     words = ["verify", str(project), "--feature", "add", "--watch", "--html", str(project / "report")]
-    argv = [sys.executable, "-m", "harness", *words]
+    argv = WARM.command(*words)
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
         assert running.stdout is not None
         lines = iter(running.stdout.readline, "")
