@@ -70,7 +70,9 @@ class Killer:
 
     def run(self, strike: Strike | None) -> int:
         """The exit code; negative for a signal."""
-        before = self._sizes()
+        told = _Told(self.state)
+        told.news()
+        is_in_commit = False
         output = (self.directory.parent / "output.txt").open("a")
         whole = strike is None or strike.by_meaning
         env = {**(self.env or os.environ)}
@@ -80,7 +82,9 @@ class Killer:
         process = subprocess.Popen(argv, env=env, stdout=output, stderr=output, start_new_session=True)
         try:
             while process.poll() is None:
-                if strike and self._is_time(strike, before):
+                news = told.news()
+                is_in_commit |= any(map(stage("commit"), news))
+                if strike and self._is_time(strike, news, is_in_commit=is_in_commit):
                     process.send_signal(strike.number)
                     return process.wait(30)
                 time.sleep(0.002)  # the condition is looked at as often as one can
@@ -90,24 +94,30 @@ class Killer:
                 process.kill()
             output.close()
 
-    def _is_time(self, strike: Strike, before: dict[Path, int]) -> bool:
+    def _is_time(self, strike: Strike, news: list[Event], *, is_in_commit: bool) -> bool:
         if strike.when is None:
-            return any((self.directory / ".git" / "worktrees").glob("demo/index.lock")) and self._in_commit(before)
-        return any(map(strike.when, self._new(before)))
+            return is_in_commit and any((self.directory / ".git" / "worktrees").glob("demo/index.lock"))
+        return any(map(strike.when, news))
 
-    def _in_commit(self, before: dict[Path, int]) -> bool:
-        return any(stage("commit")(event) for event in self._new(before))
 
-    def _files(self) -> list[Path]:
-        return sorted(self.state.glob("projects/*/trajectories/*/*.jsonl"))
+class _Told:
+    """The trajectories below a state directory, read on from where they were read to."""
 
-    def _sizes(self) -> dict[Path, int]:
-        return {path: path.stat().st_size for path in self._files()}
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._read: dict[Path, int] = {}
 
-    def _new(self, before: dict[Path, int]) -> list[Event]:
-        events = []
-        for path in self._files():
-            for line in path.read_bytes()[before.get(path, 0) :].splitlines():
-                with contextlib.suppress(ValueError):
-                    events.append(json.loads(line))
+    def news(self) -> list[Event]:
+        """The whole lines that came since the last time."""
+        events: list[Event] = []
+        for path in sorted(self._state.glob("projects/*/trajectories/*/*.jsonl")):
+            at = self._read.get(path, 0)
+            if path.stat().st_size > at:
+                with path.open("rb") as file:
+                    file.seek(at)
+                    whole = file.read().rpartition(b"\n")[0]
+                self._read[path] = at + len(whole) + bool(whole)
+                for line in whole.splitlines():
+                    with contextlib.suppress(ValueError):
+                        events.append(json.loads(line))
         return events
