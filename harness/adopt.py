@@ -66,6 +66,12 @@ PROTOCOL = (
     "`--prepare-network registries` lets `prepare` install packages.)"
 )
 """What starts an application, for a person."""
+HELP_PROTOCOL = (
+    "`./init.sh prepare` installs and builds, and ends; `./init.sh help` prints how the program is used, and ends with "
+    "exit code 0. (`[app]` in harness.toml may name other commands; `--prepare-network registries` lets `prepare` "
+    "install packages.)"
+)
+"""What calls a program, for a person."""
 
 
 def _clean(value: Any) -> Any:

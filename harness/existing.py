@@ -22,6 +22,7 @@ from harness.verify.suite import first_run, listed
 from harness.worktree import remove_tree
 
 if TYPE_CHECKING:
+    from harness.manifests import Start
     from harness.parts import Parts
     from harness.survey import Survey
     from harness.worktree import Worktree
@@ -41,6 +42,19 @@ class Existing:
 
     def __init__(self, parts: Parts, survey: Survey) -> None:
         self._given, self.survey = parts, survey
+
+    @property
+    def start(self) -> Start | None:
+        """How its own files say that it is started, or called."""
+        return self.survey.program if self._is_program else self.survey.start
+
+    @property
+    def _is_program(self) -> bool:
+        return self._given.settings.app.kind == "program"
+
+    @property
+    def _phase(self) -> str:
+        return "help" if self._is_program else "serve"
 
     @property
     def keeps_init(self) -> bool:
@@ -67,7 +81,7 @@ class Existing:
             return self._given
         app, gate = settings.app, settings.gate
         if (name := self.script(attempt)) != INIT:
-            app = app.model_copy(update={"prepare": f"./{name} prepare", "serve": f"./{name} serve"})
+            app = app.model_copy(update={"prepare": f"./{name} prepare", self._phase: f"./{name} {self._phase}"})
         if suite and not gate.tests:
             gate = gate.model_copy(update={"tests": suite.command})
         return replace(self._given, settings=settings.model_copy(update={"app": app, "gate": gate}))
@@ -77,7 +91,8 @@ class Existing:
         if SETTINGS in self.survey.taken:
             return ""
         parts, name = self.parts(attempt), self.script(attempt)
-        app = f"[app]\nprepare = {_toml(parts.settings.app.prepare)}\nserve = {_toml(parts.settings.app.serve)}\n"
+        called = _toml(getattr(parts.settings.app, self._phase))
+        app = f"[app]\nprepare = {_toml(parts.settings.app.prepare)}\n{self._phase} = {called}\n"
         gate = f"[gate]\ntests = {_toml(parts.settings.gate.tests)}\n" if self.survey.suite else ""
         said = "\n".join(part for part in (app if name != INIT else "", gate) if part)
         return f"# Proposed by `harness init` from what the project has; yours to change.\n\n{said}" if said else ""
@@ -85,13 +100,13 @@ class Existing:
     async def write_start(self, tree: Worktree) -> bool:
         """Write the proposed start where none is there; returns whether there is one to try."""
         path = tree.directory / INIT
-        if self.keeps_init or INIT not in self._given.settings.app.serve:
+        if self.keeps_init or INIT not in getattr(self._given.settings.app, self._phase):
             return True
-        if self.survey.start:
+        if self.start:
             remove_tree(path)
-            write_atomic(path, self.survey.start.script())
+            write_atomic(path, self.start.script())
             path.chmod(0o755)
-        return self.survey.start is not None
+        return self.start is not None
 
     async def leave_theirs(self, tree: Worktree) -> None:
         """Undo what a session did to their own `init.sh`."""
@@ -104,7 +119,7 @@ class Existing:
         Raises: SetupError: packages are to be installed from nowhere, or only a person may change what is wrong.
         """
         network = self._given.settings.sandbox.prepare_network
-        if self.survey.start and self.survey.start.installs and network == "off":
+        if self.start and self.start.installs and network == "off":
             raise SetupError(
                 f"The project needs packages, and `prepare` may reach no registry: {reason.partition(chr(10))[0]}",
                 "Run the same command again with --prepare-network registries, or set it in your own config.toml.",
@@ -118,7 +133,7 @@ class Existing:
 
     def told(self) -> Iterator[str]:
         """What is proposed, for the person who sees the list."""
-        start, suite = self.survey.start, self.survey.suite
+        start, suite = self.start, self.survey.suite
         yield from self.survey.problems
         if self.keeps_init:
             yield f"Start: {INIT} is there and stays as it is."
@@ -135,7 +150,7 @@ class Existing:
 
     def message(self, reason: str, attempt: int) -> str:
         """What the session is told that adapts the start."""
-        name, start = self.script(attempt), self.survey.start
+        name, start = self.script(attempt), self.start
         parts = [f"This is what is there:\n\n{self.survey.words()}"]
         if name != INIT:
             parts.append(f"Its own {INIT} does something else and stays as it is: write `{name}` in its place.")
@@ -143,7 +158,7 @@ class Existing:
             parts.append(f"The harness tried to start it, and it does not.\n\n{fence(reason, 'the harness')}")
         if reason and start and not self.keeps_init:
             parts.append(f"It tried this, which is gone again:\n\n{fence(start.script(), 'the harness')}")
-        return "\n\n".join([*parts, f"Write `{name}`, see the application start by it, and call finish."])
+        return "\n\n".join([*parts, f"Write `{name}`, see it work, and call finish."])
 
     async def try_tests(self, tree: Worktree, attempt: int) -> None:
         """Run its tests before anything is built, so that what fails already is known. Replay: outcomes are kept."""

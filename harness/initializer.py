@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
-from harness.adopt import PROTOCOL, why_not_ours
+from harness.adopt import HELP_PROTOCOL, PROTOCOL, why_not_ours
 from harness.coder import coder_session
 from harness.commits import make_trailers
 from harness.errors import Interrupted, SetupError
@@ -195,7 +195,7 @@ class Initializer:
             message = there.message(state.get("reason", ""), attempt)
         async with coder_session(self.parts, tree, SESSION, DESK, "initializer", await tree.head()) as session:
             self.parts.events.emit(SessionStarted(session_id=SESSION, feature_id=DESK, attempt=attempt, brief=message))
-            prompt = load_prompt("adapt") if self._plan().given or there else load_prompt("scaffold", kind)
+            prompt = load_prompt("adapt" if self._plan().given or there else "scaffold", kind)
             outcome = await session.run(prompt + asked_by(self.parts.settings), message, attempt)
         if there:
             await there.leave_theirs(tree)
@@ -208,7 +208,8 @@ class Initializer:
             model that could adapt it.
         """
         self._stage("prove")
-        self._build_as(state.get("kind", "web"))
+        kind = self._build_as(state.get("kind", "web"))
+        protocol = HELP_PROTOCOL if kind == "program" else PROTOCOL
         given, there, attempt = self._plan().given, self._existing(), state.get("attempt", 0)
         reason = await self._why_not_adopted(state) if given or (there and there.keeps_init) else ""
         parts = there.parts(attempt) if there else self.parts
@@ -216,11 +217,11 @@ class Initializer:
         if not reason:
             return Command(goto="baseline")
         if there:
-            there.refuse(reason, attempt, PROTOCOL)
+            there.refuse(reason, attempt, protocol)
         if given and (missing := self.parts.model.missing):
             raise SetupError(
                 f"init.sh does not start the application as Harness does: {reason}",
-                f"It has to do this: {PROTOCOL}\nCommit that and run the same command again. Or name a model, and a "
+                f"It has to do this: {protocol}\nCommit that and run the same command again. Or name a model, and a "
                 f"session adapts it ({missing.what})",
             )
         attempt += 1
@@ -254,10 +255,12 @@ class Initializer:
         return Command(goto="__end__")
 
     def _kind_of(self, text: str) -> Kind:
-        """What somebody set, else what the text seems to ask for; of code that is there nobody guesses it."""
-        if self.said_kind or self._existing():
-            return self.said_kind or "web"
-        kind = proposed_kind(text)
+        """What somebody set, else what the text seems to ask for; what has pages is no service without them."""
+        if self.said_kind:
+            return self.said_kind
+        kind, there = proposed_kind(text), self._existing()
+        if kind == "service" and there and there.survey.has_pages:
+            return "web"
         if kind != "web":
             self._notice(
                 f"{_PROPOSED[kind]} If that is wrong, stop and run `harness init --kind web` (or another kind)."

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -40,10 +40,12 @@ _PYTHON_SERVERS = ("app.py", "server.py", "main.py", "wsgi.py", "src/app.py", "s
 SOURCES = (*_SERVERS, *_PYTHON_SERVERS, "config.py", "settings.py", "config.js", "src/config.js", "src/config.py")
 """Looked into for the port, the data and the kind of application."""
 REPORT = "$HARNESS_REPORT"
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+"""Of a program."""
 
 
 class Start(BaseModel):
-    """How the application could be started: lines of a shell script."""
+    """How the application could be started, or a program asked how it is used: lines of a shell script."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,6 +53,8 @@ class Start(BaseModel):
     """The file that says so."""
     prepare: tuple[str, ...] = ()
     serve: tuple[str, ...] = ()
+    """The last line stays; of a program it tells how it is used, and ends."""
+    phase: Literal["serve", "help"] = "serve"
     exports: tuple[str, ...] = ()
     installs: bool = False
     """Packages are to be installed, for which a registry is needed."""
@@ -71,15 +75,15 @@ prepare() {{
 {prepare}
 }}
 
-serve() {{
+{self.phase}() {{
 {serve}
 }}
 
 case "${{1:-all}}" in
   prepare) prepare ;;
-  serve) serve ;;
-  all) prepare; serve ;;
-  *) echo "usage: $0 [prepare|serve]" >&2; exit 2 ;;
+  {self.phase}) {self.phase} ;;
+  all) prepare; {self.phase} ;;
+  *) echo "usage: $0 [prepare|{self.phase}]" >&2; exit 2 ;;
 esac
 """
 
@@ -112,7 +116,13 @@ class Manifests:
 
     def start(self) -> Start | None:
         """The first way to start it that something speaks for; None: a model has to propose one."""
-        found = next(filter(None, (detect(self) for detect in _STARTS)), None)
+        return self._installed(next(filter(None, (detect(self) for detect in _STARTS)), None))
+
+    def program(self) -> Start | None:
+        """The first way to call it as a program that something speaks for; None: a model has to propose one."""
+        return self._installed(next(filter(None, (detect(self) for detect in _PROGRAMS)), None))
+
+    def _installed(self, found: Start | None) -> Start | None:
         if found is None:
             return None
         install = [*self._node_install(), *self._python_install()]
@@ -179,7 +189,7 @@ class Manifests:
         wanted = [n for n in MANIFESTS if n.startswith("requirements") and _requires(self.texts.get(n, ""))]
         install = [f".venv/bin/pip install --quiet -r {name}" for name in wanted]
         extras = [name for name in ("dev", "test", "tests") if name in _dict(self.project, "optional-dependencies")]
-        if self.project.get("dependencies") or extras:
+        if self.project.get("dependencies") or extras or _dict(self.project, "scripts"):
             install.append(f".venv/bin/pip install --quiet -e '.[{','.join(extras)}]'" if extras else _EDITABLE)
         if not install:
             return []
@@ -289,6 +299,38 @@ def _is_served(name: str, pages: str) -> bool:
 _STARTS: tuple[Callable[[Manifests], Start | None], ...] = (
     *(_procfile, _django, _asgi, _flask, _node, _python_program, _node_program, _go, _cargo, _make, _pages),
 )
+
+
+def _python_scripts(at: Manifests) -> Start | None:
+    name = next(filter(_NAME.fullmatch, _dict(at.project, "scripts")), "")
+    because = "pyproject.toml (project.scripts)"
+    return Start(because=because, phase="help", serve=(f".venv/bin/{name} --help",)) if name else None
+
+
+def _node_bin(at: Manifests) -> Start | None:
+    package = at._parsed_package or {}
+    given = package.get("bin")
+    named = given if isinstance(given, dict) else {str(package.get("name", "")).rpartition("/")[2]: given}
+    name, path = next(((n, p) for n, p in named.items() if _NAME.fullmatch(n) and isinstance(p, str)), ("", ""))
+    path = path.removeprefix("./")
+    if path not in at.files or not _PLAIN.fullmatch(path):
+        return None
+    place = f"node_modules/.bin/{name}"
+    prepare = (
+        "mkdir -p node_modules/.bin",
+        "printf '*\\n' > node_modules/.gitignore",
+        f'printf \'#!/bin/sh\\nexec node "$(dirname "$0")/../../{path}" "$@"\\n\' > {place}',
+        f"chmod +x {place}",
+    )
+    return Start(because="package.json (bin)", phase="help", prepare=prepare, serve=(f"{place} --help",))
+
+
+def _bin_file(at: Manifests) -> Start | None:
+    found = sorted(name for name in at.files if name.startswith("bin/") and _NAME.fullmatch(name.removeprefix("bin/")))
+    return Start(because=found[0], phase="help", serve=(f"./{found[0]} --help",)) if found else None
+
+
+_PROGRAMS: tuple[Callable[[Manifests], Start | None], ...] = (_python_scripts, _node_bin, _bin_file)
 
 
 def _node_tests(at: Manifests) -> Iterator[Suite]:

@@ -43,6 +43,8 @@ LANGUAGES = {
     "Shell": (".sh",),
 }
 _LANGUAGE = {ending: name for name, endings in LANGUAGES.items() for ending in endings}
+PAGES = frozenset((".html", ".htm", ".vue", ".svelte", ".jsx", ".tsx", ".ejs", ".erb", ".pug", ".j2", ".jinja"))
+"""Endings of what browsers are shown, or what is made of."""
 READMES = ("README.md", "README.rst", "README.txt", "README")
 README, CONVENTION, MANIFEST = 4_000, 3_000, 1_500
 """Characters that models are told of one."""
@@ -68,6 +70,9 @@ class Survey(BaseModel):
     manifests: dict[str, str] = {}
     outline: str = ""
     start: Start | None = None
+    program: Start | None = None
+    """How it could be called where it is a program."""
+    has_pages: bool = False
     suites: tuple[Suite, ...] = ()
     problems: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
@@ -134,6 +139,8 @@ async def survey(tree: Worktree, wanted: str, uncommitted: Sequence[str] = ()) -
         manifests={name: texts[name][:MANIFEST] for name in MANIFESTS if name in texts},
         outline=await outline.outline(sources, wanted, changed),
         start=found.start(),
+        program=found.program(),
+        has_pages=any(PurePosixPath(name).suffix.lower() in PAGES for name in files if not name.startswith("docs/")),
         suites=tuple(found.suites()),
         problems=tuple(found.problems()),
         taken=tuple(sorted({name.partition("/")[0] for name in (*files, *uncommitted)})),

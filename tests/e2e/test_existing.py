@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import exchanges_script
 import notes_script
 import pytest
 from bad_input_support import HASTY, Person, Ran, commit, contents, git, unchanged
@@ -71,6 +72,8 @@ class Careless(Person):
     def command(self, *words: str | Path) -> list[str]:
         return [sys.executable, "-c", TAKEN_OUT, *map(str, words)]
 
+    forked = command
+
 
 def written_by_others(directory: Path, **more: str) -> Path:
     """A small web application with a history and tests, of which one fails."""
@@ -116,6 +119,54 @@ def builds(request: Request) -> Any:
         call("finish", summary="Each note has a Delete button, and types are what they were."),
     ]  # fmt: skip
     return turns[request.turn]
+
+
+TALLY_SPEC = """# Tally
+
+1. `tally report FILE` of the command-line tool writes names with their counts into a file, sorted.
+2. `tally add NAME` counts a name over several runs.
+3. Without a command it says so on standard error and fails.
+"""
+
+
+def reports(request: Request) -> Any:
+    """Plans and builds the report of a tool that is there."""
+    script = exchanges_script.PROGRAM_SCRIPT
+    part = request.conversation.split("/")[1]
+    if part == "plan":
+        there = {"lines": "4-5", "why": "It is there already."}
+        planned = {**script.plan["features"][1], "depends_on": [], "covers": ["3"]}
+        return call("submit", {"features": [planned], "left_out": [there]})
+    if part == "contract":
+        return call("submit", {"items": script.contracts["F002"]})
+    return script.work["F002"][request.turn]
+
+
+def test_a_program_that_is_there_is_called_by_its_name_and_gets_what_is_asked_for(tmp_path: Path) -> None:
+    project = tmp_path / "tally"
+    (project / "bin").mkdir(parents=True)
+    (project / "bin/tally").write_text(exchanges_script.PROGRAM)
+    (project / "bin/tally").chmod(0o755)
+    (project / "test_tally.py").write_text(
+        "import unittest\n\n\nclass Tally(unittest.TestCase):\n    def test_it(self): ...\n"
+    )
+    git(project, "init", "--quiet")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "-m", "count names")
+    with ScriptedModel(reports) as model:
+        person, spec = Person(base_url=model.base_url), tmp_path / "tally.md"
+        spec.write_text(TALLY_SPEC)
+        begun = person.run("init", project, "--spec", spec, "--yes")
+        begun.is_clear(0)
+        assert "built as a program or library" in begun.out
+        assert "Start, proposed: init.sh with `./bin/tally --help`, because of bin/tally." in begun.out
+        assert not told(model, "/s000-init"), "no model was needed to call it"
+        person.run("run", project).is_clear(0)
+    assert [f["passes"] for f in listed(project)] == [True]
+    assert 'kind = "program"' in (project / "harness.toml").read_text()
+    assert person.run("verify", project).code == 0
+    (project / "bin/tally").write_text(exchanges_script.PROGRAM)
+    assert person.run("verify", project).code == 1
 
 
 def listed(directory: Path) -> list[dict[str, Any]]:

@@ -46,6 +46,59 @@ STARTS = [
 ]
 
 
+PROGRAMS = [
+    ({"pyproject.toml": '[project]\nscripts = {"count-up" = "tally:main"}\n'}, "pyproject.toml (project.scripts)",
+     ".venv/bin/count-up --help"),
+    ({"package.json": package(bin="./cli.js"), "cli.js": ""}, "package.json (bin)", "node_modules/.bin/shop --help"),
+    ({"package.json": package(bin={"sum": "bin/sum.js"}), "bin/sum.js": ""}, "package.json (bin)",
+     "node_modules/.bin/sum --help"),
+    ({"bin/tally": "#!/bin/sh\n", "lib/x.py": ""}, "bin/tally", "./bin/tally --help"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "because", "called"), PROGRAMS, ids=[called for _, _, called in PROGRAMS])
+def test_a_program_is_called_by_what_it_has(files: dict[str, str], because: str, called: str) -> None:
+    start = Manifests(set(files), files).program()
+    assert start is not None
+    assert (start.because, start.serve) == (because, (called,))
+    script = start.script()
+    assert "help) help ;;" in script
+    assert "serve" not in script
+    assert ("pip install" in script) == ("pyproject.toml" in files), "its name is not there before it is installed"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"package.json": package(bin="../../outside.js")},
+        {"package.json": package(bin={"a;b": "cli.js"}), "cli.js": ""},
+        {"package.json": package(bin={"a": "$(touch x).js"}), "$(touch x).js": ""},
+        {"pyproject.toml": '[project]\nscripts = {"a b" = "x:main"}\n'},
+        {"bin/a b": ""},
+        {"server.py": "import os\nport = int(os.environ['PORT'])\n"},
+    ],
+)
+def test_what_has_no_plain_name_is_called_by_a_session(files: dict[str, str]) -> None:
+    assert Manifests(set(files), files).program() is None
+
+
+def test_a_program_of_node_is_found_by_its_name(tmp_path: Path) -> None:
+    files = {"package.json": package(bin={"sum": "src/sum.js"}), "src/sum.js": "console.log('sums', process.argv[2])"}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    start = Manifests(set(files), files).program()
+    assert start is not None
+    (tmp_path / "init.sh").write_text(start.script())
+    bash, node = shutil.which("bash"), shutil.which("node")
+    assert bash
+    subprocess.run([bash, "init.sh", "prepare"], cwd=tmp_path, check=True)
+    assert (tmp_path / "node_modules/.gitignore").read_text() == "*\n"
+    if node:
+        said = subprocess.run([bash, "init.sh", "help"], cwd=tmp_path, check=True, capture_output=True, text=True)
+        assert said.stdout == "sums --help\n"
+
+
 @pytest.mark.parametrize(("files", "because", "served"), STARTS, ids=[because for _, because, _ in STARTS])
 def test_a_project_is_started_by_what_it_has(files: dict[str, str], because: str, served: str, tmp_path: Path) -> None:
     start = Manifests(set(files), files).start()
