@@ -176,7 +176,7 @@ class FeatureList(_Value):
 
         Raises: FeatureFileError: the file is missing, empty, broken, or of a version this harness does not know.
         """
-        with file_errors(path, "feature list"):
+        with file_errors(path, "feature list", is_committed=True):
             return cls.model_validate(parse_json(read_text(path)))
 
     @classmethod

@@ -235,8 +235,8 @@ class Initializer:
     async def baseline(self, state: InitState) -> Command[Node]:
         """One commit, and memory of spec, plan and history. Replay: found by its trailers; records have keys."""
         self._stage("baseline")
-        plan, there, attempt = self._plan(), self._existing(), state.get("attempt", 0)
         kind = self._build_as(state.get("kind", "web"))
+        plan, there, attempt = self._plan(), self._existing(), state.get("attempt", 0)
         if there:
             await there.try_tests(await self.ledger.tree(), attempt)
         if not await self._is_kept():
@@ -260,6 +260,9 @@ class Initializer:
             return self.said_kind
         kind, there = proposed_kind(text), self._existing()
         if kind == "service" and there and there.survey.has_pages:
+            self._notice(
+                "It has pages, so it is looked at in a browser; `harness init --kind service` asks it instead."
+            )
             return "web"
         if kind != "web":
             self._notice(

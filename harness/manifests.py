@@ -42,6 +42,8 @@ SOURCES = (*_SERVERS, *_PYTHON_SERVERS, "config.py", "settings.py", "config.js",
 REPORT = "$HARNESS_REPORT"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 """Of a program."""
+_SCRIPT_ENDINGS = ("", ".py", ".sh", ".js", ".mjs", ".rb", ".pl")
+_OF_DEVELOPERS = ("bundle", "console", "deploy", "dev", "install", "lint", "rails", "rake", "release", "setup", "test")
 
 
 class Start(BaseModel):
@@ -128,7 +130,8 @@ class Manifests:
         install = [*self._node_install(), *self._python_install()]
         exports = (*(['PATH="$PWD/.venv/bin:$PATH"'] if self._python_install() else []), *self._data())
         prepare = (*install, *found.prepare)
-        return found.model_copy(update={"prepare": prepare, "exports": exports, "installs": bool(install)})
+        installs = bool(install) or _EDITABLE in found.prepare
+        return found.model_copy(update={"prepare": prepare, "exports": exports, "installs": installs})
 
     def suites(self) -> list[Suite]:
         """Ways to run its tests, the likeliest first."""
@@ -189,11 +192,11 @@ class Manifests:
         wanted = [n for n in MANIFESTS if n.startswith("requirements") and _requires(self.texts.get(n, ""))]
         install = [f".venv/bin/pip install --quiet -r {name}" for name in wanted]
         extras = [name for name in ("dev", "test", "tests") if name in _dict(self.project, "optional-dependencies")]
-        if self.project.get("dependencies") or extras or _dict(self.project, "scripts"):
+        if self.project.get("dependencies") or extras:
             install.append(f".venv/bin/pip install --quiet -e '.[{','.join(extras)}]'" if extras else _EDITABLE)
         if not install:
             return []
-        return ["[ -x .venv/bin/pip ] || python3 -m venv .venv", "printf '*\\n' > .venv/.gitignore", *install]
+        return [*_VENV, *install]
 
     def _data(self) -> Iterator[str]:
         said = "\n".join(self.texts.get(name, "") for name in SOURCES)
@@ -201,6 +204,7 @@ class Manifests:
             yield from (f'{name}="{place}"' for name in sorted({found[1] for found in pattern.finditer(said)}))
 
 
+_VENV = ("[ -x .venv/bin/pip ] || python3 -m venv .venv", "printf '*\\n' > .venv/.gitignore")
 _EDITABLE = ".venv/bin/pip install --quiet -e ."
 
 
@@ -304,21 +308,24 @@ _STARTS: tuple[Callable[[Manifests], Start | None], ...] = (
 def _python_scripts(at: Manifests) -> Start | None:
     name = next(filter(_NAME.fullmatch, _dict(at.project, "scripts")), "")
     because = "pyproject.toml (project.scripts)"
-    return Start(because=because, phase="help", serve=(f".venv/bin/{name} --help",)) if name else None
+    prepare = () if any(" -e " in line for line in at._python_install()) else (*_VENV, _EDITABLE)
+    return Start(because=because, phase="help", prepare=prepare, serve=(f".venv/bin/{name} --help",)) if name else None
 
 
 def _node_bin(at: Manifests) -> Start | None:
     package = at._parsed_package or {}
     given = package.get("bin")
     named = given if isinstance(given, dict) else {str(package.get("name", "")).rpartition("/")[2]: given}
-    name, path = next(((n, p) for n, p in named.items() if _NAME.fullmatch(n) and isinstance(p, str)), ("", ""))
-    path = path.removeprefix("./")
-    if path not in at.files or not _PLAIN.fullmatch(path):
+    paths = {name: path.removeprefix("./") for name, path in named.items() if isinstance(path, str)}
+    sound = ((n, p) for n, p in paths.items() if _NAME.fullmatch(n) and p in at.files and _PLAIN.fullmatch(p))
+    if (found := next(sound, None)) is None:
         return None
+    name, path = found
     place = f"node_modules/.bin/{name}"
     prepare = (
         "mkdir -p node_modules/.bin",
         "printf '*\\n' > node_modules/.gitignore",
+        f"rm -f {place}",
         f'printf \'#!/bin/sh\\nexec node "$(dirname "$0")/../../{path}" "$@"\\n\' > {place}',
         f"chmod +x {place}",
     )
@@ -326,8 +333,10 @@ def _node_bin(at: Manifests) -> Start | None:
 
 
 def _bin_file(at: Manifests) -> Start | None:
-    found = sorted(name for name in at.files if name.startswith("bin/") and _NAME.fullmatch(name.removeprefix("bin/")))
-    return Start(because=found[0], phase="help", serve=(f"./{found[0]} --help",)) if found else None
+    """The only one that is no tool for working on the project."""
+    beside = [PurePosixPath(name) for name in at.files if re.fullmatch(rf"bin/{_NAME.pattern}", name)]
+    found = [path for path in beside if path.suffix in _SCRIPT_ENDINGS and path.stem not in _OF_DEVELOPERS]
+    return Start(because=f"{found[0]}", phase="help", serve=(f"./{found[0]} --help",)) if len(found) == 1 else None
 
 
 _PROGRAMS: tuple[Callable[[Manifests], Start | None], ...] = (_python_scripts, _node_bin, _bin_file)

@@ -71,7 +71,7 @@ class Progress(_Value):
 
         Raises: FeatureFileError: it is missing, empty, broken, or of a version this harness does not know.
         """
-        with file_errors(path, "progress file"):
+        with file_errors(path, "progress file", is_committed=True):
             return cls.model_validate(parse_json(read_text(path)))
 
     @classmethod

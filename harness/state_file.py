@@ -13,23 +13,27 @@ from pydantic import ValidationError
 
 from harness.errors import FeatureFileError
 
-REMEDY = (
-    "The file was left as it is. Mend it, or take the last commit's: `git -C {where} checkout HEAD -- {name}` "
-    "(`git log -p` has earlier ones)."
+REMEDY = "The file was left as it is. Mend it, or take an earlier one: `git log -p -- {path}`."
+RESTORE = (
+    "The file was left as it is. Mend it, or take the last commit's, by which changes since are lost: "
+    "`git -C {where} checkout HEAD -- {name}`."
 )
 
 
 @contextmanager
-def file_errors(path: Path, what: str) -> Iterator[None]:
+def file_errors(path: Path, what: str, *, is_committed: bool = False) -> Iterator[None]:
     """Turn every way a file can be wrong into one error that says which file, where and why.
 
     Args:
         path: the file read inside the block.
         what: what it should be, "feature list".
+        is_committed: it is a file of the project, of which every commit has one.
 
     Raises: FeatureFileError: the user mends the file.
     """
-    remedy = REMEDY.format(where=shlex.quote(str(path.parent)), name=shlex.quote(path.name))
+    remedy = REMEDY.format(path=path)
+    if is_committed:
+        remedy = RESTORE.format(where=shlex.quote(str(path.parent)), name=shlex.quote(path.name))
     try:
         yield
     except FileNotFoundError as exc:

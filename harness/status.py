@@ -10,6 +10,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from harness.steering import Steering, Word
 from harness.threads import ThreadRecord, latest_thread, require_begun, resume_command
 from harness.verify.history import History
 from harness.verify.last import LastVerify, load_last
-from harness.verify.trail import file_problems
 
 _TAIL_BYTES = 65_536
 
@@ -56,8 +56,17 @@ class Status:
     """What `harness verify` found last; None: it never ran."""
     words: tuple[Word, ...] = ()
     """What a person said that no session has heard yet."""
-    doubts: tuple[str, ...] = ()
-    """What in the list or the checks is not as a verdict left it; not looked at while a run writes them."""
+    source: Project | None = None
+    """Where list and checks were read; None: nobody said."""
+
+    @cached_property
+    def doubts(self) -> tuple[str, ...]:
+        """What in the list or the checks is not as a verdict left it; not looked at while a run writes them."""
+        if self.source is None or not self.features or self.holder:
+            return ()
+        from harness.verify.trail import file_problems
+
+        return tuple(file_problems(self.source, self.features))
 
     @property
     def totals(self) -> Totals:
@@ -80,10 +89,9 @@ def read_status(directory: Path | str) -> Status:
     is_behind = theirs is not None and (ours is None or theirs.totals.passing > ours.totals.passing)
     use_theirs = theirs is not None and (is_behind or holder is not None)
     source = place if place and use_theirs else project
-    features = theirs if use_theirs else ours
     return Status(
         project=project,
-        features=features,
+        features=theirs if use_theirs else ours,
         progress=load_progress(source),
         thread=thread,
         holder=holder,
@@ -93,7 +101,7 @@ def read_status(directory: Path | str) -> Status:
         behind=project.branch(thread.thread_id) if thread and is_behind and thread.stage == "build" else "",
         last_verify=load_last(project),
         words=tuple(Steering(project, thread.thread_id).waiting()) if thread else (),
-        doubts=tuple(file_problems(source, features)) if features and holder is None else (),
+        source=source,
     )
 
 

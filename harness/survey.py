@@ -43,8 +43,27 @@ LANGUAGES = {
     "Shell": (".sh",),
 }
 _LANGUAGE = {ending: name for name, endings in LANGUAGES.items() for ending in endings}
-PAGES = frozenset((".html", ".htm", ".vue", ".svelte", ".jsx", ".tsx", ".ejs", ".erb", ".pug", ".j2", ".jinja"))
-"""Endings of what browsers are shown, or what is made of."""
+PAGES = frozenset(
+    (
+        *(".html", ".htm", ".vue", ".svelte", ".astro", ".jsx", ".tsx", ".php", ".ejs", ".erb", ".haml", ".slim"),
+        *(
+            ".hbs",
+            ".handlebars",
+            ".mustache",
+            ".njk",
+            ".liquid",
+            ".twig",
+            ".pug",
+            ".cshtml",
+            ".razor",
+            ".heex",
+            ".gohtml",
+        ),
+    )
+)
+"""Endings of what browsers are shown, or of what that is made of."""
+_NO_PAGES = ("docs", "doc", "test", "tests", "spec", "coverage", "examples", "fixtures")
+"""Directories whose pages are not the application's."""
 READMES = ("README.md", "README.rst", "README.txt", "README")
 README, CONVENTION, MANIFEST = 4_000, 3_000, 1_500
 """Characters that models are told of one."""
@@ -114,6 +133,11 @@ def is_code(name: str) -> bool:
     return path.name in MANIFESTS or path.suffix.lower() in _LANGUAGE
 
 
+def _is_page(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix.lower() in PAGES and not set(path.parts[:-1]) & set(_NO_PAGES)
+
+
 async def survey(tree: Worktree, wanted: str, uncommitted: Sequence[str] = ()) -> Survey | None:
     """Read a project from its last commit; None: there is no code.
 
@@ -140,7 +164,7 @@ async def survey(tree: Worktree, wanted: str, uncommitted: Sequence[str] = ()) -
         outline=await outline.outline(sources, wanted, changed),
         start=found.start(),
         program=found.program(),
-        has_pages=any(PurePosixPath(name).suffix.lower() in PAGES for name in files if not name.startswith("docs/")),
+        has_pages=any(map(_is_page, files)),
         suites=tuple(found.suites()),
         problems=tuple(found.problems()),
         taken=tuple(sorted({name.partition("/")[0] for name in (*files, *uncommitted)})),

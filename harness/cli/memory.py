@@ -126,15 +126,17 @@ async def forget(directory: Path, names: Sequence[str]) -> int:
 
     async with open_memory(directory, flags={}, events=_heard(), is_started=False) as memory:
         known = await memory.documents()
-        meant = {_document(name, known) for name in names}
+        meant = {_document(name, directory, known) for name in names}
         return sum([(await memory.replace_document(name, []))[1] for name in meant])
 
 
-def _document(name: str, known: Collection[str]) -> str:
-    found = {each for each in known if each in (name, str(Path(name).resolve()))}
-    found = found or {each for each in known if each.endswith(f"/{name}")}
+def _document(name: str, directory: Path, known: Collection[str]) -> str:
+    for whole in (name, str(Path(name).resolve()), str((directory / name).resolve())):
+        if whole in known:
+            return whole
+    found = [each for each in known if each.endswith(f"/{name}")]
     if len(found) == 1:
-        return found.pop()
+        return found[0]
     what = f"{one_line(name)!r} is the end of {len(found)} documents." if found else ""
     what = what or f"{one_line(name)!r} is no document that was added."
     raise SetupError(what, "`harness memory list` names them.")

@@ -31,7 +31,7 @@ def parse(kind: type[T], path: Path, text: str | None = None) -> T:
 
     Raises: FeatureFileError: it is broken.
     """
-    with file_errors(path, _WHAT.get(kind.__name__, "check")):
+    with file_errors(path, _WHAT.get(kind.__name__, "check"), is_committed=True):
         return kind.model_validate(parse_json(read_text(path) if text is None else text))
 
 

@@ -19,7 +19,6 @@ from harness.features import Feature, FeatureList
 from harness.project import thread_branch
 from harness.state_file import read_text
 from harness.verify import audit
-from harness.verify.hall import OWN_FILES
 
 if TYPE_CHECKING:
     from harness.commits import Commit
@@ -66,11 +65,13 @@ async def follow(project: Project) -> Trail:
 
 
 def file_problems(project: Project, features: FeatureList) -> list[str]:
-    """What disagrees between chain, list and checks; git is not asked, so it takes no time. Never raises."""
+    """What disagrees between chain, list and checks, without asking git. Never raises: what cannot be read is told."""
     try:
         lines = audit.load_chain(project.directory / audit.AUDIT)
     except HarnessError as exc:
         return [exc.what]
+    except (OSError, ValueError) as exc:
+        return [f"{audit.AUDIT} cannot be read: {exc}."]
     return _of_files(lines, project.directory, features)
 
 
@@ -150,10 +151,12 @@ def _changed(path: Path, written: tuple[int, str] | None) -> str:
         return "is of no verdict: no line of the audit names it."
     if not path.exists():
         return f"is gone since line {written[0]}."
+    if not path.is_file():
+        return "is no file."
     try:
         content = read_text(path) if path.suffix == ".json" else path.read_bytes()
         is_same = audit.file_digest(content) == written[1]
-    except ValueError:
+    except (OSError, ValueError):
         is_same = False
     return "" if is_same else f"was changed after the verdict in line {written[0]}."
 
@@ -177,6 +180,8 @@ def _commits_against(lines: Sequence[Line], carried: Sequence[Commit]) -> Iterat
 
 async def _contents_against(lines: Sequence[Line], carried: Sequence[Commit], repo: Repo) -> list[str]:
     """Is the code of a pass commit the code that was judged?"""
+    from harness.verify.hall import OWN_FILES
+
     commits = _commit_of(lines, carried)
     judged = [line for line in lines if line.outcome == "passed" and line.content and line.seq in commits]
     found = await repo.contents([commits[line.seq].sha for line in judged], OWN_FILES)

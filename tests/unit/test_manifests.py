@@ -46,13 +46,23 @@ STARTS = [
 ]
 
 
+def test_a_server_that_needs_no_package_needs_none_for_a_script_beside_it() -> None:
+    files = {"server.py": STARTS[4][0]["server.py"], "pyproject.toml": '[project]\nscripts = {"tally" = "x:main"}\n'}
+    start = Manifests(set(files), files).start()
+    assert start is not None
+    assert (start.installs, "pip install" in start.script()) == (False, False)
+
+
 PROGRAMS = [
     ({"pyproject.toml": '[project]\nscripts = {"count-up" = "tally:main"}\n'}, "pyproject.toml (project.scripts)",
      ".venv/bin/count-up --help"),
     ({"package.json": package(bin="./cli.js"), "cli.js": ""}, "package.json (bin)", "node_modules/.bin/shop --help"),
     ({"package.json": package(bin={"sum": "bin/sum.js"}), "bin/sum.js": ""}, "package.json (bin)",
      "node_modules/.bin/sum --help"),
-    ({"bin/tally": "#!/bin/sh\n", "lib/x.py": ""}, "bin/tally", "./bin/tally --help"),
+    ({"package.json": package(bin={"none": "dist/x.js", "t": "x.js"}), "x.js": ""}, "package.json (bin)",
+     "node_modules/.bin/t --help"),
+    ({"bin/tally": "#!/bin/sh\n", "bin/README.md": "", "bin/setup": "", "lib/x.py": ""}, "bin/tally",
+     "./bin/tally --help"),
 ]  # fmt: skip
 
 
@@ -75,6 +85,7 @@ def test_a_program_is_called_by_what_it_has(files: dict[str, str], because: str,
         {"package.json": package(bin={"a": "$(touch x).js"}), "$(touch x).js": ""},
         {"pyproject.toml": '[project]\nscripts = {"a b" = "x:main"}\n'},
         {"bin/a b": ""},
+        {"bin/one": "", "bin/two": ""},
         {"server.py": "import os\nport = int(os.environ['PORT'])\n"},
     ],
 )

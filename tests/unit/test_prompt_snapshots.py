@@ -33,7 +33,7 @@ from harness.progress import SessionEntry
 from harness.prompts import load_prompt
 from harness.sandbox.policy import Policy
 from harness.session import _FINISH, _NUDGE, _SILENT
-from harness.settings import Kind
+from harness.settings import Kind, Settings
 from harness.specification import Specification
 from harness.survey import Survey
 from harness.tools.browser import browser_tools
@@ -163,7 +163,7 @@ def kind_of_project(kind: Any) -> str:
             asked(lambda model: write_contract(model, FEATURE, "2. Clear empties the list.", known, "c")),
             asked(lambda model: next_batch(model, spec, plan, 5, [], "c", planning.Known(kind=kind))),
             asked(lambda model: write_specification(model, "notes", "c", planning.Known(kind=kind))),
-            *(said("system", load_prompt(name, kind)) for name in ("scaffold", "coder")),
+            *(said("system", load_prompt(name, kind)) for name in ("scaffold", "adapt", "coder")),
             said("human", brief),
         ]
     )
@@ -204,6 +204,9 @@ SURVEY = Survey(
 )
 
 
+PARTS = cast("Any", SimpleNamespace(settings=Settings()))
+
+
 def existing() -> str:
     """What is said of a project that is there already, and only of one."""
     known, plan, spec = Told(survey=SURVEY.words()), Plan(), Specification(SPEC)
@@ -211,7 +214,7 @@ def existing() -> str:
     parts.append(asked(lambda model: next_batch(model, spec, plan, 0, SURVEY.files, "c", known)))
     free = SURVEY.model_copy(update={"taken": ("app.js",)})
     for survey, reason, attempt in ((free, "", 0), (free, "it never listens", 1), (SURVEY, "it never listens", 1)):
-        parts.append(said("human", Existing(cast("Any", None), survey).message(reason, attempt)))
+        parts.append(said("human", Existing(PARTS, survey).message(reason, attempt)))
     return "\n\n".join(parts)
 
 

@@ -49,6 +49,17 @@ def test_a_pass_that_no_verdict_wrote_is_told_unless_a_run_is_writing(project: P
         assert read_status(project.directory).doubts == ()
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"{", None], ids=["no text", "no line", "a directory"])
+def test_an_audit_that_cannot_be_read_is_told_and_the_rest_shown(project: Project, content: bytes | None) -> None:
+    write_list(project.directory, {"passes": True})
+    audit = project.directory / "checks/audit.jsonl"
+    audit.parent.mkdir()
+    audit.mkdir() if content is None else audit.write_bytes(content)
+    text = as_text(read_status(project.directory))
+    assert "1 of 1 features pass" in text
+    assert "audit.jsonl" in next(line for line in text.splitlines() if line.startswith("by hand?"))
+
+
 def test_a_classic_list_is_shown_and_run_is_next(project_dir: Path) -> None:
     write_list(project_dir, {"passes": True}, {})
     text = as_text(read_status(project_dir))

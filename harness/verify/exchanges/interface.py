@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.verify.check import Contract
 
 CHARACTERS = 4000
-EXPECTED = 6
+EXPECTED = 8
 """Expectations told of what is asked in one way."""
 _UNKNOWN_MAY_BE = ("404", "4xx", "405")
 """Statuses that are expected of paths which are not there."""
@@ -52,11 +52,11 @@ class Interface:
 
 def fixed_by(contracts: Iterable[Contract]) -> tuple[str, ...]:
     """What contracts ask and expect, each exchange once, without their samples; cut to what fits."""
-    asked: dict[str, dict[str, None]] = {}
+    asked: dict[tuple[str, str], dict[str, None]] = {}
     for contract in contracts:
-        for told, expects in _exchanges(contract):
-            asked.setdefault(told, {}).update(dict.fromkeys(expects))
-    lines = [_line(told, list(expects)) for told, expects in asked.items()]
+        for told, outcome, expects in _exchanges(contract):
+            asked.setdefault((told, outcome), {}).update(dict.fromkeys(expects))
+    lines = [_line(told, list(expects)) for (told, _), expects in asked.items()]
     kept: list[str] = []
     for line in lines:
         if sum(map(len, kept)) + len(line) > CHARACTERS:
@@ -65,15 +65,17 @@ def fixed_by(contracts: Iterable[Contract]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _exchanges(contract: Contract) -> list[tuple[str, list[str]]]:
-    """What is asked, and what is expected of the answer, in order."""
-    exchanges: list[tuple[str, list[str]]] = []
-    for item in contract.items:
-        if isinstance(item, Request | Run):
-            exchanges.append((_asked(item), []))
-        elif isinstance(item, Expected) and exchanges:
-            exchanges[-1][1].append(expected(item))
-    return exchanges
+def _exchanges(contract: Contract) -> Iterator[tuple[str, str, list[str]]]:
+    """What is asked, how it ends (its status or exit code, where one is expected), what is expected of the answer."""
+    told, answers = "", list[Expected]()
+    for item in (*contract.items, None):
+        if item is None or isinstance(item, Request | Run):
+            if told:
+                outcome = next((expected(each) for each in answers if each.expect in ("status", "exit_code")), "")
+                yield told, outcome, list(map(expected, answers))
+            told, answers = _asked(item) if item else "", []
+        elif isinstance(item, Expected):
+            answers.append(item)
 
 
 def _line(told: str, expects: list[str]) -> str:

@@ -33,7 +33,9 @@ _NAME = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _SHELL = {"|", "||", "&&", ";", ">", ">>", "<", "2>", "2>&1", "&"}
 _OWN_ENV = re.compile(r"(LD_.*|PATH|HOME|PYTHONPATH|NODE_PATH|HARNESS_.*|BASH_ENV|ENV|IFS)")
 """Variables that decide what runs and where, which are the harness's to set."""
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"(?<![\w.])(?<!\w-)\d+(?:\.\d+)?(?!\w|\.\d|-\d)")
+"""None that is part of a name, a version or a date."""
+_ANY_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _CALCULATED = ("body", "output", "line", "line_order", "file", "json", "json_some", "json_each", "json_order")
 _TEXTS = ("body", "output", "errors", "line", "file", "json", "json_some", "json_each", "json_order", "line_order")
 
@@ -104,7 +106,7 @@ def _unwitnessed(contract: Contract) -> Iterator[str]:
             "no_header": ("header", item.name) in named,
             "no_file": ("file", item.name) in named,
             "json_absent": item.at in places,
-            "json_count": any(place and place.startswith(_list_of(item.at)) for place in places),
+            "json_count": any(place and _is_in(item.at or "", place) for place in places),
             "lines": any(each.expect in ("line", "lines", "output", "line_order") for each in there),
         }.get(item.expect, any(has(value, item.text) for value in values) or not isinstance(item.value, str))
         if not is_there:
@@ -115,9 +117,9 @@ def _unwitnessed(contract: Contract) -> Iterator[str]:
             )
 
 
-def _list_of(at: str | None) -> str:
-    """The list whose members are counted."""
-    return (at or "").removesuffix("[*]")
+def _is_in(members: str, place: str) -> bool:
+    """Whether a place is the counted members of a list, one of them, or in one."""
+    return place == members or place.startswith(f"{members.removesuffix('[*]')}[")
 
 
 def _all_texts(items: list[Expected]) -> Iterator[str]:
@@ -126,7 +128,7 @@ def _all_texts(items: list[Expected]) -> Iterator[str]:
 
 
 def _not_quoted(contract: Contract, text: str) -> Iterator[str]:
-    handed = sorted(map(fold_case, entered(contract)), key=len, reverse=True)
+    handed = [fold_case(text) for text in sorted(entered(contract), key=len, reverse=True)]
     asked = " ".join(handed)
     for index, item in contract.expected():
         if not isinstance(item, Expected) or item.source == "assumed" or item.match == "matches":
@@ -142,9 +144,10 @@ def _not_quoted(contract: Contract, text: str) -> Iterator[str]:
 
 def _is_made_of(literal: str, handed: list[str]) -> bool:
     """Whether it is what was handed over, with numbers and marks: `ripe pears: 2`."""
+    rest = literal
     for text in handed:
-        literal = literal.replace(text, "") if len(text) > 1 else literal
-    return not any(letter.isalpha() for letter in literal)
+        rest = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "", rest)
+    return rest != literal and not any(letter.isalpha() for letter in rest)
 
 
 def _literals(item: Expected) -> Iterator[str]:
@@ -234,33 +237,34 @@ def _words_of_an_interface(contract: Contract) -> Iterator[str]:
 
 def _calculated_once(contract: Contract) -> Iterator[str]:
     """A number that is nowhere handed over is calculated; to one question one fixed answer would do."""
-    handed = {number for text in entered(contract) for number in _NUMBER.findall(text)}
-    answers: dict[str, set[tuple[str, ...]]] = {}
-    asked: dict[tuple[str, int], tuple[int, str, str]] = {}
+    acts = [item for item in contract.items if isinstance(item, Request | Run)]
+    handed = {float(number) for act in acts for number in _ANY_NUMBER.findall(act.model_dump_json(exclude={"step"}))}
+    answers: dict[str, set[tuple[float, ...]]] = {}
+    asked: dict[tuple[str, int], tuple[int, float, str]] = {}
     question, shape, given = "", "", 0
     for index, item in enumerate(contract.items):
         if isinstance(item, Request | Run):
             question, shape, given = item.model_dump_json(exclude={"step"}), _shape(item), given + _hands_over(item)
-        elif isinstance(item, Expected) and (numbers := _numbers(item)):
+        elif given and isinstance(item, Expected) and (numbers := _numbers(item)):
             answers.setdefault(shape, set()).add(tuple(numbers))
             if calculated := [number for number in numbers if number not in handed]:
                 asked.setdefault((question, given), (index, calculated[0], shape))
-    if not given or len(asked) != 1:
+    if len(asked) != 1:
         return
     [(index, number, shape)] = asked.values()
     if len(answers[shape]) == 1:
         yield (
-            f"items[{index}]: {number} is handed over nowhere, so it is calculated, and is asked for once: what always "
-            "answers so would pass. Ask a second time, with other inputs or after one more change, and expect that "
-            "number too."
+            f"items[{index}]: {number:g} is handed over nowhere, so it is calculated, and is asked for once: what "
+            "always answers so would pass. Ask a second time, with other inputs or after one more change, and expect "
+            "that number too."
         )
 
 
-def _numbers(item: Expected) -> list[str]:
+def _numbers(item: Expected) -> list[float]:
     if item.expect not in _CALCULATED or item.says_absent or item.match == "matches":
         return []
     texts = [each if isinstance(each, str) else str(each) for each in (item.value, *item.values)]
-    return [number for text in texts for number in _NUMBER.findall(text)]
+    return [float(number) for text in texts for number in _NUMBER.findall(text)]
 
 
 def _shape(item: Request | Run) -> str:
