@@ -122,7 +122,7 @@ def test_a_start_that_does_not_fit_stops_safely_and_goes_on_once_it_is_mended(tm
     project = begun_elsewhere(tmp_path / "notes", script=ALONE)
     person = Person(env=NO_MODEL)
     ran = unchanged(project, lambda: person.run("init", "--adopt", project))
-    ran.is_clear(3, "looks at no argument", r"\./init\.sh serve", r"\$PORT", "OPENAI_API_KEY is not set")
+    ran.is_clear(3, "looks at no argument", r"\./init\.sh serve", r"\$PORT", "No model is named")
     (project / "init.sh").write_text(notes_script.INIT)
     commit(project, "mended by hand")
     person.run("init", "--adopt", project).is_clear(0, "initialised")
