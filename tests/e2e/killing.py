@@ -87,7 +87,7 @@ class Killer:
                 if strike and self._is_time(strike, news, is_in_commit=is_in_commit):
                     process.send_signal(strike.number)
                     return process.wait(30)
-                time.sleep(0.002)  # the condition is looked at as often as one can
+                time.sleep(0.004)  # nobody tells us of a line; to look more often takes a part of a core
             return process.returncode
         finally:
             with contextlib.suppress(ProcessLookupError):

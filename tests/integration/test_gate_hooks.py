@@ -119,7 +119,8 @@ def test_settings_that_cannot_be_read_are_named_and_left(project: Path, text: st
 
 def test_a_stop_is_refused_with_the_evidence_a_few_times_and_then_let_go(project: Path) -> None:
     install(project, "claude")
-    assert (stop(project).returncode, stop(project).stderr) == (0, "")
+    yes = stop(project)
+    assert (yes.returncode, yes.stderr) == (0, "")
     spoil(project)
     no = stop(project)
     assert no.returncode == 2, no.stderr
@@ -157,9 +158,11 @@ def test_a_stop_with_a_forged_or_broken_list_is_refused(project: Path) -> None:
     assert "only the harness writes it" in (no := stop(project)).stderr
     assert no.returncode == 2
     (project / "features.json").write_text(text[:-20])
-    assert (stop(project).returncode, "features.json" in stop(project).stderr) == (2, True)
+    no = stop(project)
+    assert (no.returncode, "features.json" in no.stderr) == (2, True)
     (project / "features.json").unlink()
-    assert (stop(project).returncode, "features.json is gone" in stop(project).stderr) == (2, True)
+    no = stop(project)
+    assert (no.returncode, "features.json is gone" in no.stderr) == (2, True)
 
 
 async def test_a_list_that_a_commit_took_away_is_missed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
