@@ -24,6 +24,9 @@ BY_WORDS = "/nonexistent"
 import libraries that the test is not about. A fixture wider than a test sees it too."""
 os.environ["EMBEDDING_MODEL"] = BY_WORDS
 
+HASTY = "[verify]\nwait_seconds = 3\n"
+"""The person's settings: what never comes is waited for less long than a person's application deserves."""
+
 IDENTITY = """\
 [user]
     name = Test Person
@@ -84,6 +87,9 @@ def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.F
     home = tmp_path.parent / f"{tmp_path.name}-home"  # beside tmp_path: tests may expect that to be empty
     home.mkdir()
     (home / "gitconfig").write_text(IDENTITY, encoding="utf-8")
+    if UNIT not in request.path.parents:
+        (home / "config/harness").mkdir(parents=True)
+        (home / "config/harness/config.toml").write_text(HASTY, encoding="utf-8")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))

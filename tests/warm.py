@@ -18,7 +18,7 @@ import socket
 import sys
 import threading
 
-OF_INTERPRETERS = re.compile(r"PYTHON\w*|LC_\w+|LANG(UAGE)?")
+OF_INTERPRETERS = re.compile(r"PYTHON\w*|LC_\w+|LANG|LANGUAGE")
 """Variables that are read when an interpreter starts: with others than the server's it is started anew."""
 STREAMS = (0, 1, 2)
 SET_BY_IMPORTS: dict[str, str] = {}

@@ -97,7 +97,7 @@ def configure(agent: Path, endpoint: Endpoint, manner: str, *words: str, **more:
     }
     lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in coder.items())
     user_config_path().parent.mkdir(parents=True, exist_ok=True)
-    user_config_path().write_text(f"[coder]\n{lines}", encoding="utf-8")
+    user_config_path().write_text(f"[verify]\nwait_seconds = 3\n[coder]\n{lines}", encoding="utf-8")
 
 
 def run(project: Path, model: ScriptedModel, *words: str, feature: str = "F001") -> tuple[int, str]:

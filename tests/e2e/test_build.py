@@ -67,6 +67,8 @@ def keep_the_person_away(patch: pytest.MonkeyPatch, home: Path) -> None:
     for name in [n for n in os.environ if n.startswith(("OPENAI_", "MILVUS_", "HARNESS_", "GIT_"))]:
         patch.delenv(name)
     (home / "gitconfig").write_text(IDENTITY, encoding="utf-8")
+    (home / "config/harness").mkdir(parents=True)
+    (home / "config/harness/config.toml").write_text("[verify]\nwait_seconds = 3\n", encoding="utf-8")
     patch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
     patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     patch.setenv("HARNESS_STATE_DIR", str(home / "state"))

@@ -43,7 +43,6 @@ async def test_a_sound_machine_has_nothing_that_fails(project_dir: Path) -> None
 
 @pytest.mark.needs("chromium", "bwrap")
 async def test_one_broken_part_does_not_hide_the_others(project_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    user_config_path().parent.mkdir(parents=True)
     user_config_path().write_text("[verify]\nchromium = 'no-such-browser'\n", encoding="utf-8")
     monkeypatch.setenv("OPENAI_MODEL", "m")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")

@@ -16,6 +16,7 @@ from harness.events import Events, Noticed
 from harness.existing import Existing
 from harness.project import Project
 from harness.repo import Repo
+from harness.settings import AppSettings
 from harness.survey import Survey
 from harness.worktree import Worktree
 
@@ -78,7 +79,7 @@ async def begun(tmp_path: Path, project_dir: Path) -> tuple[Worktree, Path]:
 def existing(taken: tuple[str, ...], told: list[str], start: Any = None) -> Existing:
     events = Events()
     events.listen(lambda event: told.append(event.text) if isinstance(event, Noticed) else None)
-    settings = SimpleNamespace(app=SimpleNamespace(serve="./init.sh serve"))
+    settings = SimpleNamespace(app=AppSettings())
     survey = SimpleNamespace(taken=taken, start=start)
     return Existing(cast("Any", SimpleNamespace(events=events, settings=settings)), cast("Survey", survey))
 

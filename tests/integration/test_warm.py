@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import descendants
+from processes import descendants, gone
 from warm import WARM
 
 LIST = '{"version": 1, "features": [{"id": "F1", "description": "Adds", "steps": ["See"]}]}'
@@ -60,7 +61,7 @@ def test_signals_reach_it_and_with_its_client_it_is_gone(project_dir: Path) -> N
         assert watching.stdout.read() == "", "it ends when nobody holds the other end any more"
 
 
-def test_the_server_keeps_nobody() -> None:
-    subprocess.run(WARM.command("--version"), capture_output=True, check=True)
-    left = descendants(WARM.server.pid)
-    assert left == {WARM.server.pid}
+async def test_the_server_keeps_nobody() -> None:
+    done = await asyncio.create_subprocess_exec(*WARM.command("--version"), stdout=asyncio.subprocess.DEVNULL)
+    assert await done.wait() == 0
+    assert await gone(descendants(WARM.server.pid) - {WARM.server.pid}) == set()
