@@ -39,7 +39,7 @@ def test_a_recorded_build_is_built_again_without_a_model_and_what_differs_is_nam
 
     with ScriptedModel(lambda request: status(500)) as nobody:
         config = Path(os.environ["XDG_CONFIG_HOME"], "harness")
-        config.mkdir(parents=True)
+        config.mkdir(parents=True, exist_ok=True)
         fallback = f'[model.fallback]\nname = "paid"\nbase_url = "{nobody.base_url}"\n'
         agent = '[coder]\ncommand = ["my-agent", "--paid"]\n'
         (config / "config.toml").write_text(f'[model]\nroles = {{ coder = "another" }}\n{fallback}{agent}')
