@@ -76,7 +76,7 @@ def _text(directory: Path, stream: IO[str], *, as_json: bool) -> str:
 
 
 def _fitting(text: str, height: int) -> str:
-    """What is done already is left out first where the window is too low."""
+    """What is done already is left out first where the window is too low; what comes next stays."""
     lines = text.split("\n")
     too_many = len(lines) - height
     if too_many <= 0:
@@ -86,7 +86,8 @@ def _fitting(text: str, height: int) -> str:
     kept = [line for n, line in enumerate(lines) if n not in hidden]
     if hidden:
         kept.insert(done[0], f"... {len(hidden)} more that passed")
-    return "\n".join(kept[:height])
+    last = max((n for n, line in enumerate(kept) if line.startswith("next ")), default=len(kept))
+    return "\n".join([*kept[: max(height - len(kept[last:]), 0)][:last], *kept[last:]][:height])
 
 
 def _coloured(found: re.Match[str]) -> str:
