@@ -44,23 +44,11 @@ LANGUAGES = {
 }
 _LANGUAGE = {ending: name for name, endings in LANGUAGES.items() for ending in endings}
 PAGES = frozenset(
-    (
-        *(".html", ".htm", ".vue", ".svelte", ".astro", ".jsx", ".tsx", ".php", ".ejs", ".erb", ".haml", ".slim"),
-        *(
-            ".hbs",
-            ".handlebars",
-            ".mustache",
-            ".njk",
-            ".liquid",
-            ".twig",
-            ".pug",
-            ".cshtml",
-            ".razor",
-            ".heex",
-            ".gohtml",
-        ),
-    )
-)
+    [
+        ".html", ".htm", ".vue", ".svelte", ".astro", ".jsx", ".tsx", ".php", ".ejs", ".erb", ".haml", ".slim", ".hbs",
+        ".handlebars", ".mustache", ".njk", ".liquid", ".twig", ".pug", ".cshtml", ".razor", ".heex", ".gohtml",
+    ]
+)  # fmt: skip
 """Endings of what browsers are shown, or of what that is made of."""
 _NO_PAGES = ("docs", "doc", "test", "tests", "spec", "coverage", "examples", "fixtures")
 """Directories whose pages are not the application's."""

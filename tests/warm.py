@@ -98,6 +98,8 @@ def serve(address: str) -> None:
             listener.close()
             return _become(line)
         line.close()
+    os.unlink(address)  # noqa: PTH108 (as above)
+    os.rmdir(os.path.dirname(address))  # noqa: PTH106, PTH120
     sys.exit(0)
 
 

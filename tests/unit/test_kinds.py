@@ -7,6 +7,7 @@ import tomllib
 import pytest
 
 from harness.kinds import proposed_kind, with_kind
+from harness.survey import _is_page
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,19 @@ def test_the_kind_is_written_into_what_is_there(before: str) -> None:
 
 def test_a_web_application_needs_no_file() -> None:
     assert with_kind("", "web") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "is_page"),
+    [
+        ("templates/list.html", True),
+        ("src/App.TSX", True),
+        ("index.php", True),
+        ("docs/index.html", False),
+        ("tests/fixtures/page.html", False),
+        ("mail/welcome.j2", False),
+        ("server.py", False),
+    ],
+)
+def test_pages_of_the_application_are_told_from_those_of_documents_and_tests(name: str, is_page: bool) -> None:
+    assert _is_page(name) == is_page
